@@ -1,0 +1,131 @@
+"""What a block is, and where the blocks are: every folder of blocks/ is one, and there is no registry to edit.
+
+A block's folder holds four rooms: spec.py (the idea: configuration, cases, cost, source; imports no framework),
+torch.py, keras.py (each as a user of that framework would write it) and onnx.py (the minimal graph).
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from functools import cache, cached_property
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from .errors import XconvError, one_of
+
+ROOMS = ("spec", "torch", "keras", "onnx")
+
+
+@dataclass(frozen=True)
+class Case:
+    """One configuration at one input: documentation, test, parity row and benchmark at once."""
+
+    name: str
+    config: Any
+    shape: tuple[int, ...]  # (N, C, *spatial)
+    nodes: int = 0  # nodes of the minimal ONNX graph
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What one example costs: trained numbers and multiply-adds of convolutions and dense layers (biases add none)."""
+
+    parameters: int
+    multiply_adds: int
+
+    def __add__(self, other: "Cost") -> "Cost":
+        return Cost(self.parameters + other.parameters, self.multiply_adds + other.multiply_adds)
+
+
+@dataclass(frozen=True)
+class Block:
+    """A folder of blocks/: its spec, and its rooms, imported when asked for."""
+
+    name: str
+
+    def room(self, name: str) -> ModuleType:
+        """The module of one room; `torch` and `keras` import that framework."""
+        return import_module(f"{__package__}.blocks.{self.name}.{name}")
+
+    @cached_property
+    def spec(self) -> ModuleType:
+        return self.room("spec")
+
+    @property
+    def summary(self) -> str:
+        """The first line of the spec."""
+        return (self.spec.__doc__ or "").strip().splitlines()[0]
+
+    @property
+    def source(self) -> str:
+        """Paper or documentation."""
+        return self.spec.SOURCE
+
+    @property
+    def cases(self) -> tuple[Case, ...]:
+        return self.spec.CASES
+
+    @property
+    def rows(self) -> tuple:
+        """Rows of the table of rules for tensors that this block alone holds."""
+        return getattr(self.spec, "ROWS", ())
+
+    def rules(self, config: Any) -> Mapping[str, Any]:
+        """Rules for single paths of this configuration, such as a dense layer after a flatten."""
+        rules: Callable | None = getattr(self.spec, "rules", None)
+        return rules(config) if rules else {}
+
+    def cost(self, case: Case) -> Cost:
+        return self.spec.cost(case.config, case.shape[2:])
+
+    def case(self, name: str) -> Case:
+        """One case by name.
+
+        Raises:
+            XconvError: if there is none of that name.
+        """
+        found = {case.name: case for case in self.cases}
+        if name not in found:
+            raise XconvError(one_of(f"case of {self.name}", name, found))
+        return found[name]
+
+
+@cache
+def blocks() -> dict[str, Block]:
+    """Every block by the name of its folder.
+
+    Raises:
+        XconvError: if a folder lacks one of the four rooms.
+    """
+    found = {}
+    for folder in sorted(Path(__file__).with_name("blocks").iterdir()):
+        if not folder.is_dir() or folder.name.startswith(("_", ".")):
+            continue
+        lacking = [room for room in ROOMS if not (folder / f"{room}.py").is_file()]
+        if lacking:
+            raise XconvError(f"block folder {folder} lacks {', '.join(f'{room}.py' for room in lacking)}")
+        found[folder.name] = Block(folder.name)
+    return found
+
+
+def block(name: str) -> Block:
+    """One block by name.
+
+    Raises:
+        XconvError: if there is none, with the names that are.
+    """
+    if name not in blocks():
+        raise XconvError(one_of("block", name, blocks()))
+    return blocks()[name]
+
+
+def describe(config: Any) -> str:
+    """A configuration as its non-default fields.
+
+    >>> from xconv.blocks.conv.spec import Config
+    >>> describe(Config(3, 8, (3, 3), stride=(2, 2)))
+    'cin=3 cout=8 kernel=(3, 3) stride=(2, 2)'
+    """
+    return " ".join(f"{f.name}={getattr(config, f.name)}" for f in fields(config)
+                    if getattr(config, f.name) != f.default)  # fmt: skip

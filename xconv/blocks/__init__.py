@@ -1,0 +1,1 @@
+"""The catalogue: every folder here is a block."""

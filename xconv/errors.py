@@ -1,0 +1,40 @@
+"""What xconv raises: one sentence that says what arrived, what was needed and what to do."""
+
+from importlib import import_module
+from types import ModuleType
+
+
+class XconvError(Exception):
+    """Bad input or usage. The command line prints the sentence and exits with status 2."""
+
+
+class MissingExtra(XconvError):
+    """A library that an extra of xconv installs is not there."""
+
+
+class TransferError(XconvError):
+    """Weights that cannot be placed, by name and shape."""
+
+
+def need(module: str, extra: str) -> ModuleType:
+    """Import an optional library, or say which extra brings it.
+
+    Raises:
+        MissingExtra: if the library is not installed.
+    """
+    try:
+        return import_module(module)
+    except ModuleNotFoundError as error:
+        if error.name != module.partition(".")[0]:
+            raise
+        raise MissingExtra(f"{module} is not installed: pip install 'xconv[{extra}]'") from error
+
+
+def one_of(what: str, given: str, valid: object) -> str:
+    """The sentence for an unknown word, with the words that would do (nearest first)."""
+    from difflib import get_close_matches
+
+    words = sorted(valid)  # type: ignore[call-overload]
+    close = get_close_matches(given, words, 1, 0.5)
+    hint = f" (did you mean {close[0]!r}?)" if close else ""
+    return f"unknown {what} {given!r}{hint}; valid: {', '.join(words)}"

@@ -1,0 +1,212 @@
+"""The door to Keras 3, on its TensorFlow, JAX and torch backends."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+
+from ..carry import Leaf
+from ..errors import TransferError, XconvError
+from ..rules import kind_of
+
+HOWS = ("eager", "graph", "xla")
+
+
+def owns(model: Any) -> bool:
+    """Is this a Keras layer or model?"""
+    return isinstance(model, keras.Layer)
+
+
+def to_numpy(tensor: Any) -> np.ndarray:
+    """A tensor's or variable's values, bit for bit; NumPy borrows bfloat16 from ml_dtypes."""
+    if keras.backend.backend() == "torch":
+        from .torch import to_numpy as torch_to_numpy
+
+        return torch_to_numpy(getattr(tensor, "value", tensor))
+    return np.asarray(keras.ops.convert_to_numpy(tensor))
+
+
+def from_numpy(array: np.ndarray) -> Any:
+    """A tensor of the backend."""
+    if keras.backend.backend() == "torch":
+        from .torch import from_numpy as torch_from_numpy
+
+        return torch_from_numpy(array).to(keras.src.backend.torch.core.get_device())
+    return keras.ops.convert_to_tensor(array)
+
+
+def children(layer: keras.Layer) -> Iterator[tuple[str, keras.Layer]]:
+    """Sublayers by the attribute that holds them; those of a Sequential or functional model by their names."""
+    if isinstance(layer, keras.Model) and not type(layer).__dict__.get("call") and hasattr(layer, "operations"):
+        yield from ((child.name, child) for child in layer.layers)
+        return
+    held = {id(child) for child in layer._layers}
+    # On the torch backend sublayers live in _modules, not in the instance's dictionary; TensorFlow's tracking keeps
+    # a second dictionary of them under a name of its own.
+    for name, value in {**vars(layer), **vars(layer).get("_modules", {})}.items():
+        if name in ("_layers", "_modules", "_functional") or name.startswith("_self_"):
+            continue
+        items = enumerate(value) if isinstance(value, list | tuple) else ()
+        items = value.items() if isinstance(value, dict) else items
+        for key, child in [("", value), *items]:
+            if id(child) in held:
+                held.discard(id(child))
+                yield (f"{name}.{key}" if key != "" else name), child
+    yield from ((child.name, child) for child in layer._layers if id(child) in held)
+
+
+def _walk(layer: keras.Layer, path: str, seen: set[int]) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    if id(layer) in seen:
+        return
+    seen.add(id(layer))
+    kind = kind_of(type(layer).__mro__, "keras")
+    below = list(children(layer))
+    inner = set() if kind else {id(w) for _, child in below for w in child.weights}
+    direct = [w for w in layer.weights if id(w) not in inner]
+    if direct:
+        prefix = f"{layer.path}/" if layer.path else ""
+        yield path, kind or type(layer).__name__, {
+            w.path.removeprefix(prefix).replace("/", ".") if len(direct) > len({v.name for v in direct}) else w.name: w
+            for w in direct
+        }  # fmt: skip
+    if kind is None:
+        for name, child in below:
+            yield from _walk(child, f"{path}.{name}" if path else name, seen)
+
+
+def variables(model: keras.Layer) -> dict[str, tuple[str, dict[str, Any]]]:
+    """Path to kind and live variables, of every layer that holds weights.
+
+    Raises:
+        XconvError: if the model has not been built.
+    """
+    if not model.built:
+        raise XconvError(f"{model.name} has no weights yet: call it once, or model.build(input_shape)")
+    return {path: (kind, weights) for path, kind, weights in _walk(model, "", set())}
+
+
+def leaves(model: keras.Layer) -> dict[str, Leaf]:
+    """Path to leaf; the arrays are copies."""
+    return {
+        path: Leaf(path, kind, {name: to_numpy(v).copy() for name, v in weights.items()})
+        for path, (kind, weights) in variables(model).items()
+    }
+
+
+def load(model: keras.Layer, given: Sequence[Leaf]) -> None:
+    """Write leaves into a model.
+
+    Raises:
+        TransferError: before anything is written, if values would lose bits.
+    """
+    held, plan = variables(model), []
+    for leaf in given:
+        for name, array in leaf.weights.items():
+            target = held[leaf.path][1][name]
+            if not np.can_cast(array.dtype, to_numpy(target).dtype):
+                raise TransferError(f"{leaf}.{name} arrives as {array.dtype} and would lose bits in {to_numpy(target).dtype}")
+            plan.append((target, array))
+    for target, array in plan:
+        target.assign(from_numpy(array))
+
+
+def _flat(outputs: Any) -> list[Any]:
+    return keras.tree.flatten(outputs)
+
+
+def _compiled(function, how: str):
+    """`function` as the backend's users speed it up: a TensorFlow graph, or XLA; eager as it is."""
+    backend = keras.backend.backend()
+    if how == "eager":
+        return function
+    if backend == "tensorflow":
+        import tensorflow as tf
+
+        return tf.function(function, jit_compile=how == "xla")
+    if backend == "jax" and how == "xla":
+        import jax
+
+        return jax.jit(function)
+    raise XconvError(f"Keras on {backend} does not run as {how!r}")
+
+
+def run(
+    model: keras.Layer, inputs: Sequence[np.ndarray], training: bool = False, how: str = "eager"
+) -> list[np.ndarray]:
+    """All outputs, flat, for inputs in the model's own layout."""
+    xs = [from_numpy(x) for x in inputs]
+    if keras.backend.backend() == "torch":
+        import torch
+
+        with torch.no_grad():
+            return [to_numpy(y) for y in _flat(model(*xs, training=training))]
+    call = _compiled(lambda *xs: model(*xs, training=training), how)
+    return [to_numpy(y) for y in _flat(call(*xs))]
+
+
+def gradients(
+    model: keras.Layer,
+    inputs: Sequence[np.ndarray],
+    cotangents: Sequence[np.ndarray],
+    training: bool = False,
+    how: str = "eager",
+) -> tuple[list[np.ndarray], dict[str, Leaf]]:
+    """Gradients of sum(output * cotangent) with respect to every input, and to every trained weight, as leaves."""
+    xs, gs = [from_numpy(x) for x in inputs], [from_numpy(g) for g in cotangents]
+    held = {
+        path: (kind, {n: v for n, v in weights.items() if v.trainable})
+        for path, (kind, weights) in variables(model).items()
+    }
+    flat = [v for _, weights in held.values() for v in weights.values()]
+    grad_x, grad_w = _GRADIENTS[keras.backend.backend()](model, xs, gs, flat, training, how)
+    numbers = iter(
+        to_numpy(keras.ops.zeros_like(v) if g is None else g) for g, v in zip(grad_w, flat, strict=True)
+    )  # fmt: skip
+    return [to_numpy(g) for g in grad_x], {
+        p: Leaf(p, kind, {n: next(numbers) for n in weights}) for p, (kind, weights) in held.items()
+    }
+
+
+def _tensorflow_gradients(model, xs, gs, flat, training, how):
+    import tensorflow as tf
+
+    def both(*xs):
+        with tf.GradientTape() as tape:
+            tape.watch(xs)
+            outputs = _flat(model(*xs, training=training))
+        return tape.gradient(outputs, [list(xs), [v.value for v in flat]], gs)
+
+    return _compiled(both, how)(*xs)
+
+
+def _jax_gradients(model, xs, gs, flat, training, how):
+    import jax
+
+    trained = model.trainable_variables
+    others = model.non_trainable_variables
+    held = [v.value for v in others]
+
+    def outputs(values, xs):
+        with keras.StatelessScope(list(zip([*trained, *others], [*values, *held], strict=True))):
+            return _flat(model(*xs, training=training))
+
+    def both(*xs):
+        _, back = jax.vjp(outputs, [v.value for v in trained], xs)
+        return back(gs)
+
+    grad_w, grad_x = _compiled(both, how)(*xs)
+    order = {id(v): g for v, g in zip(trained, grad_w, strict=True)}
+    return grad_x, [order[id(v)] for v in flat]
+
+
+def _torch_gradients(model, xs, gs, flat, training, how):
+    import torch
+
+    xs = [x.requires_grad_() for x in xs]
+    outputs = _flat(model(*xs, training=training))
+    found = torch.autograd.grad(outputs, [*xs, *(v.value for v in flat)], gs, allow_unused=True)
+    return found[: len(xs)], found[len(xs) :]
+
+
+_GRADIENTS = {"tensorflow": _tensorflow_gradients, "jax": _jax_gradients, "torch": _torch_gradients}

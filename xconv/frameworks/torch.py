@@ -1,0 +1,128 @@
+"""The door to PyTorch."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from ..carry import Leaf
+from ..errors import TransferError
+from ..rules import COUNTERS, kind_of
+
+HOWS = ("eager", "compiled")
+
+
+def owns(model: Any) -> bool:
+    """Is this a torch module?"""
+    return isinstance(model, nn.Module)
+
+
+def to_numpy(tensor: torch.Tensor) -> np.ndarray:
+    """A tensor's values, bit for bit; NumPy borrows bfloat16 from ml_dtypes."""
+    tensor = tensor.detach().cpu()
+    if tensor.dtype != torch.bfloat16:
+        return tensor.numpy()
+    import ml_dtypes
+
+    return tensor.view(torch.int16).numpy().view(ml_dtypes.bfloat16)
+
+
+def from_numpy(array: np.ndarray) -> torch.Tensor:
+    """The tensor of an array, bit for bit."""
+    array = np.ascontiguousarray(array)
+    if array.dtype.name == "bfloat16":
+        return torch.from_numpy(array.view(np.int16)).view(torch.bfloat16)
+    return torch.from_numpy(array)
+
+
+def _weights(module: nn.Module, deep: bool) -> dict[str, torch.Tensor]:
+    found = dict(module.named_parameters(recurse=deep))
+    found |= {n: b for n, b in module.named_buffers(recurse=deep) if n.rpartition(".")[2] not in COUNTERS}
+    return found
+
+
+def _walk(module: nn.Module, path: str, seen: set[int]) -> Iterator[tuple[str, str, dict[str, torch.Tensor]]]:
+    if id(module) in seen:
+        return
+    seen.add(id(module))
+    kind = kind_of(type(module).__mro__, "torch")
+    if weights := _weights(module, deep=kind is not None):
+        yield path, kind or type(module).__name__, weights
+    if kind is None:
+        for name, child in module.named_children():
+            yield from _walk(child, f"{path}.{name}" if path else name, seen)
+
+
+def tensors(model: nn.Module) -> dict[str, tuple[str, dict[str, torch.Tensor]]]:
+    """Path to kind and live tensors, of every layer that holds weights, in the order of registration."""
+    return {path: (kind, weights) for path, kind, weights in _walk(model, "", set())}
+
+
+def leaves(model: nn.Module) -> dict[str, Leaf]:
+    """Path to leaf, in the order of registration; the arrays are copies."""
+    return {
+        path: Leaf(path, kind, {name: to_numpy(w).copy() for name, w in weights.items()})
+        for path, (kind, weights) in tensors(model).items()
+    }
+
+
+def load(model: nn.Module, given: Sequence[Leaf]) -> None:
+    """Write leaves into a model.
+
+    Raises:
+        TransferError: before anything is written, if a leaf is not there, or values would lose bits.
+    """
+    held, plan = tensors(model), []
+    for leaf in given:
+        for name, array in leaf.weights.items():
+            target = held[leaf.path][1][name]
+            if not np.can_cast(array.dtype, to_numpy(target).dtype):
+                raise TransferError(f"{leaf}.{name} arrives as {array.dtype} and would lose bits in {target.dtype}")
+            plan.append((target, array))
+    with torch.no_grad():
+        for target, array in plan:
+            target.copy_(from_numpy(array))
+
+
+def _call(model: nn.Module, training: bool, how: str):
+    model.train(training)
+    return torch.compile(model) if how == "compiled" else model
+
+
+def _flat(outputs: Any) -> list[torch.Tensor]:
+    if isinstance(outputs, torch.Tensor):
+        return [outputs]
+    values = outputs.values() if isinstance(outputs, dict) else outputs
+    return [tensor for value in values for tensor in _flat(value)]
+
+
+def run(model: nn.Module, inputs: Sequence[np.ndarray], training: bool = False, how: str = "eager") -> list[np.ndarray]:
+    """All outputs, flat, for inputs in torch layout."""
+    device = next(model.parameters(), torch.empty(0)).device
+    with torch.no_grad():
+        return [to_numpy(y) for y in _flat(_call(model, training, how)(*(from_numpy(x).to(device) for x in inputs)))]
+
+
+def gradients(
+    model: nn.Module,
+    inputs: Sequence[np.ndarray],
+    cotangents: Sequence[np.ndarray],
+    training: bool = False,
+    how: str = "eager",
+) -> tuple[list[np.ndarray], dict[str, Leaf]]:
+    """Gradients of sum(output * cotangent) with respect to every input, and to every trained weight, as leaves."""
+    device = next(model.parameters(), torch.empty(0)).device
+    xs = [from_numpy(x).to(device).requires_grad_() for x in inputs]
+    held = {
+        path: (kind, {n: w for n, w in weights.items() if w.requires_grad})
+        for path, (kind, weights) in tensors(model).items()
+    }
+    flat = [w for _, weights in held.values() for w in weights.values()]
+    outputs = _flat(_call(model, training, how)(*xs))
+    found = torch.autograd.grad(outputs, [*xs, *flat], [from_numpy(g).to(device) for g in cotangents],
+                                allow_unused=True)  # fmt: skip
+    zero = [to_numpy(torch.zeros_like(w) if g is None else g) for g, w in zip(found, [*xs, *flat], strict=True)]
+    rest = iter(zero[len(xs) :])
+    return zero[: len(xs)], {p: Leaf(p, kind, {n: next(rest) for n in weights}) for p, (kind, weights) in held.items()}
