@@ -104,8 +104,8 @@ def load(model: keras.Layer, given: Sequence[Leaf]) -> None:
     for leaf in given:
         for name, array in leaf.weights.items():
             target = held[leaf.path][1][name]
-            if not np.can_cast(array.dtype, to_numpy(target).dtype):
-                raise TransferError(f"{leaf}.{name} arrives as {array.dtype} and would lose bits in {to_numpy(target).dtype}")
+            if not np.can_cast(array.dtype, dtype := to_numpy(target).dtype):
+                raise TransferError(f"{leaf}.{name} arrives as {array.dtype} and would lose bits in {dtype}")
             plan.append((target, array))
     for target, array in plan:
         target.assign(from_numpy(array))
@@ -192,8 +192,8 @@ def _jax_gradients(model, xs, gs, flat, training, how):
             return _flat(model(*xs, training=training))
 
     def both(*xs):
-        _, back = jax.vjp(outputs, [v.value for v in trained], xs)
-        return back(gs)
+        ys, back = jax.vjp(outputs, [v.value for v in trained], xs)
+        return back([g.astype(y.dtype) for g, y in zip(gs, ys, strict=True)])
 
     grad_w, grad_x = _compiled(both, how)(*xs)
     order = {id(v): g for v, g in zip(trained, grad_w, strict=True)}
