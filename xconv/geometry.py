@@ -120,3 +120,12 @@ def conv_cost(cin: int, cout: int, kernel: Sequence[int], out: Sequence[int], gr
     """
     weights = cin // groups * cout * prod(kernel)
     return weights + bias * cout, weights * prod(out)
+
+
+def dense_cost(cin: int, cout: int, bias: bool = True) -> tuple[int, int]:
+    """(parameters, multiply-adds per example) of a dense layer.
+
+    >>> dense_cost(10, 3)
+    (33, 30)
+    """
+    return cin * cout + bias * cout, cin * cout

@@ -8,7 +8,7 @@ same rows. The words are einops': `o` outputs, `i` inputs, `g` groups, `m` multi
     ['kernel', 'bias']
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -85,6 +85,18 @@ def table() -> dict[tuple[str, str], Rule]:
 def kinds(side: str) -> frozenset[str]:
     """All kinds of one side that stand in some row."""
     return frozenset(pair[0 if side == "torch" else 1] for pair in table())
+
+
+def flattened(channels: int, sizes: Sequence[int]) -> Rule:
+    """The row of a dense layer after a flatten: torch flattens channels first, Keras last.
+
+    >>> flattened(6, (2, 2))[0].torch_axes, flattened(6, (2, 2))[0].keras_axes
+    ('o (c h w)', '(h w c) o')
+    """
+    words = ("d", "h", "w")[-len(sizes) :]
+    space = " ".join(words)
+    lengths = (("c", channels), *zip(words, sizes, strict=True))
+    return Slot("weight", f"o (c {space})", "kernel", f"({space} c) o", lengths), BIAS
 
 
 def kind_of(classes: Iterable[type], side: str) -> str | None:
