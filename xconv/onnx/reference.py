@@ -1,0 +1,19 @@
+"""What the onnx package's evaluator cannot do, written for it: grouped ConvTranspose."""
+
+import numpy as np
+from onnx.reference.op_run import OpRun
+from onnx.reference.ops.op_conv_transpose import ConvTranspose as Ungrouped
+
+
+class ConvTranspose(OpRun):
+    """Each group by the evaluator's own operator, then side by side; the original fails to reshape."""
+
+    def _run(self, X, W, B=None, *, group=1, **attributes):
+        xs, ws = np.split(X, group, axis=1), np.split(W, group, axis=0)
+        bs = [None] * group if B is None else np.split(B, group)
+        one = {name: value for name, value in attributes.items() if value is not None}
+        parts = [Ungrouped._run(self, x, w, b, group=1, **one)[0] for x, w, b in zip(xs, ws, bs, strict=True)]
+        return (np.concatenate(parts, axis=1),)
+
+
+OPERATORS = [ConvTranspose]
