@@ -9,7 +9,7 @@ from ..errors import XconvError, one_of
 CAUSES: dict[str, str] = {
     # windows
     "padding.amount": "one side pads by another number of positions",
-    "padding.side": 'the same number of positions is padded, but on other sides (Keras\'s "same" puts the odd one last)',
+    "padding.side": "the same number of positions is padded, on other sides (the 'same' of Keras puts the odd one last)",
     "padding.mode": "the border is filled in another way (zeros, reflect, replicate, circular)",
     "padding.value": "the border is filled with another number, such as 0 before a max pooling that pads with -inf",
     "padding.order": "the padding is at another place of the chain, such as before an activation or a normalisation",
@@ -19,7 +19,7 @@ CAUSES: dict[str, str] = {
     "kernel.size": "another window size",
     "groups.count": "another number of groups",
     "groups.order": "channels are divided among or collected from groups in another order",
-    "depthwise.order": "the outputs of a depth multiplier are ordered (multiplier, channel) instead of (channel, multiplier)",
+    "depthwise.order": "outputs of a depth multiplier are ordered (multiplier, channel), not (channel, multiplier)",
     "transposed.crop": "a transposed convolution is cropped on other sides",
     "transposed.output_padding": "a transposed convolution gives another number of positions at the far side",
     "transposed.resize": "a resize and a convolution stand for a transposed convolution, or the reverse",
@@ -51,7 +51,7 @@ CAUSES: dict[str, str] = {
     "norm.variance": "variance divided by n - 1 on one side and by n on the other",
     "norm.groups": "another number of groups to normalise over",
     "norm.kind": "another normalisation",
-    "norm.constant": "another constant of the normalisation, such as local response's alpha or a mean that is not subtracted",
+    "norm.constant": "another constant of the normalisation, such as the alpha of local response",
     # pooling and resizing
     "pooling.kind": "average against maximum, or another pooling",
     "pooling.ceil": "the last window, which is not full, is kept on one side only (ceil_mode)",
@@ -70,7 +70,7 @@ CAUSES: dict[str, str] = {
     "layout.axis": "a reduction over another axis",
     "layout.concat_axis": "a concatenation along another axis",
     "layout.transposed_space": "height and width are exchanged",
-    "layout.pixel_shuffle": "the channels of a pixel (un)shuffle are ordered (block, channel) instead of (channel, block)",
+    "layout.pixel_shuffle": "channels of a pixel (un)shuffle are ordered (block, channel), not (channel, block)",
     "layout.window_order": "patches or windows are listed in another order",
     "layout.split": "channels are split or indexed at other places",
     # wiring
