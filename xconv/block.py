@@ -76,6 +76,11 @@ class Block:
         rules: Callable | None = getattr(self.spec, "rules", None)
         return rules(config) if rules else {}
 
+    def keras_layout(self, config: Any) -> str:
+        """Where the Keras room has its channels: "channels_last", unless the spec's `keras_layout` says otherwise."""
+        layout: Callable | None = getattr(self.spec, "keras_layout", None)
+        return layout(config) if layout else "channels_last"
+
     def cost(self, case: Case) -> Cost:
         return self.spec.cost(case.config, case.shape[2:])
 

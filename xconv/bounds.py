@@ -1,0 +1,80 @@
+"""How far rounding alone may move an answer: from the float64 answer, the length of its sums and the dtype's roundoff.
+
+A floating point sum of n products equals the exact sum with every product moved by a relative gamma(n) = n u / (1 - n u)
+at most, u being the unit roundoff (Higham, Accuracy and Stability of Numerical Algorithms, 2nd ed., section 3.1). So the
+rounded answer of a block lies within what the exact answer moves when each of its weights and inputs is moved by gamma.
+The movement is measured: in float64, with signs drawn at random, on the very weights and inputs of the row. It thus knows
+about depth, cancellation and scale, and serves outputs and gradients alike.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from math import prod
+
+import numpy as np
+
+from .carry import Leaf
+
+UNIT_ROUNDOFF = {"float64": 2.0**-53, "float32": 2.0**-24, "float16": 2.0**-11, "bfloat16": 2.0**-8}
+
+# Roundings of a step beside its sum: a bias (1), a normalisation (difference, epsilon, root, product, sum: 5), an
+# activation (2, since good libraries keep elementary functions within an ulp).
+ELEMENTWISE = 8
+DRAWS = 3
+SMALLEST_MOVE = 2.0**-30  # far above float64's own noise, far below curvature
+
+
+def gamma(n: int, dtype: str) -> float:
+    """The relative movement that stands for n roundings in `dtype`.
+
+    >>> gamma(9, "float64") < gamma(10, "float64") < gamma(9, "float32")
+    True
+    """
+    moved = n * UNIT_ROUNDOFF[dtype]
+    return moved / (1 - moved) if moved < 0.5 else 1.0
+
+
+def sum_lengths(weights: Iterable[Leaf], shape: Sequence[int]) -> tuple[int, int]:
+    """The longest sums (of outputs, of gradients) of a block with these weights (torch layout) at input (N, C, ...)."""
+    arrays = [a for leaf in weights for a in leaf.weights.values() if a.ndim > 1]
+    forward = max([prod(a.shape[1:]) for a in arrays] + [prod(shape[2:]), shape[1]])
+    # Backward, a weight's gradient sums over batch and positions, an input's over output channels and taps.
+    backward = max([a.size // a.shape[1] for a in arrays] + [shape[0] * prod(shape[2:]), forward])
+    return forward + ELEMENTWISE, backward + ELEMENTWISE
+
+
+def moved(leaf: Leaf, relative: float, rng: np.random.Generator) -> Leaf:
+    """Every number moved up or down by `relative` of itself."""
+    return replace(leaf, weights={n: _moved(a, relative, rng) for n, a in leaf.weights.items()})
+
+
+def _moved(array: np.ndarray, relative: float, rng: np.random.Generator) -> np.ndarray:
+    return array * (1 + relative * rng.choice([-1.0, 1.0], array.shape))
+
+
+def movements(
+    answer: Callable[[Sequence[Leaf], Sequence[np.ndarray]], dict[str, np.ndarray]],
+    weights: Sequence[Leaf],
+    inputs: Sequence[np.ndarray],
+    lengths: Callable[[str], int],
+    dtype: str,
+) -> dict[str, float]:
+    """How far each array of `answer(weights, inputs)`, a float64 function, may lie from the same in `dtype`.
+
+    Args:
+        lengths: the longest sum behind an array, by the array's name.
+    """
+    exact = answer(weights, inputs)
+    # What is compared lies off by the roundings of `dtype`, and what it is compared with by those of float64.
+    relative = {name: gamma(lengths(name), dtype) + gamma(lengths(name), "float64") for name in exact}
+    step = max(*relative.values(), SMALLEST_MOVE)
+    most = dict.fromkeys(exact, 0.0)
+    for draw in range(DRAWS):
+        rng = np.random.default_rng(draw)
+        there = answer([moved(leaf, step, rng) for leaf in weights], [_moved(x, step, rng) for x in inputs])
+        for name, array in exact.items():
+            most[name] = max(most[name], float(np.abs(there[name] - array).max(initial=0)))
+    return {
+        name: relative[name] / step * most[name] + 2 * UNIT_ROUNDOFF[dtype] * float(np.abs(array).max(initial=0))
+        for name, array in exact.items()
+    }

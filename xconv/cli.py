@@ -1,0 +1,92 @@
+"""The command line. Exit status everywhere: 0 equal, 1 different, 3 unproven, 2 bad input or usage (one sentence)."""
+
+import sys
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .errors import XconvError
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Proves that PyTorch and Keras networks compute the same function, and exports proven ONNX graphs.",
+)
+
+
+def _words(text: str) -> list[str]:
+    return [word for word in text.replace(",", " ").split() if word]
+
+
+@app.command()
+def parity(
+    names: Annotated[list[str] | None, typer.Argument(metavar="[BLOCK]...", help="Blocks; all by default.")] = None,
+    engines: Annotated[str, typer.Option(help="Engines, by commas.")] = "",
+    dtypes: Annotated[str, typer.Option(help="Dtypes, by commas.")] = "",
+    full: Annotated[bool, typer.Option("--full", help="Every engine and dtype.")] = False,
+    json: Annotated[Path | None, typer.Option(help="Write all rows here.")] = None,
+    html: Annotated[Path | None, typer.Option(help="Write a page with plots here.")] = None,
+) -> None:
+    """Hold every block, in both frameworks and ONNX, to the other framework's float64 answer."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    from .parity import engines as e
+    from .parity import report, suite
+
+    chosen = [e.engine(n) for n in _words(engines) or (e.ENGINES if full else e.DEFAULT_ENGINES)]
+    todo = suite.tasks(names or [], _words(dtypes) or (e.ALL_DTYPES if full else e.DEFAULT_DTYPES))
+    for path in (json, html):
+        if path and not path.parent.is_dir():
+            raise XconvError(f"cannot write {path}: {path.parent} is not a folder")
+    console, begin, rows = Console(), time.monotonic(), []
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console) as progress:
+        bar = progress.add_task(f"{', '.join(x.name for x in chosen)}: starting", total=len(todo))
+        for batch in suite.run(todo, chosen):
+            rows += batch
+            last = batch[0] if batch else None
+            progress.update(bar, advance=1, description=f"{last.block}/{last.case}" if last else None)
+    order = {task.block: k for k, task in enumerate(todo)}
+    rows, refuted = suite.with_gaps(sorted(rows, key=lambda r: order[r.block]), suite.gaps())
+    seconds = time.monotonic() - begin
+    report.print_table(rows, seconds, console)
+    if json:
+        report.write(json, report.to_json(rows, seconds))
+    if html:
+        report.write(html, report.to_html(rows, seconds))
+    for gap in refuted:
+        console.print(f"[bold]gap no longer true[/]: {gap.engine} {gap.rows} {gap.reason}; remove it from gaps.toml")
+    raise typer.Exit(1 if refuted else report.status(rows))
+
+
+@app.command()
+def blocks() -> None:
+    """List every block, with the cost of its first case and its source."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from .block import blocks as all_blocks
+
+    table = Table()
+    for name, justify in (("block", "left"), ("what it is", "left"), ("cases", "right"), ("parameters", "right"),
+                          ("multiply-adds", "right"), ("source", "left")):  # fmt: skip
+        table.add_column(name, justify=justify)  # type: ignore[arg-type]
+    for block in all_blocks().values():
+        cost = block.cost(block.cases[0])
+        table.add_row(block.name, block.summary, str(len(block.cases)), f"{cost.parameters:,}",
+                      f"{cost.multiply_adds:,}", block.source)  # fmt: skip
+    Console(width=None if sys.stdout.isatty() else 200).print(table)
+
+
+def main() -> None:
+    """Run the command line; what it refuses is one sentence on stderr and exit status 2."""
+    try:
+        app()
+    except XconvError as error:
+        print(f"xconv: {error}", file=sys.stderr)
+        raise SystemExit(2) from None

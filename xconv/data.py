@@ -1,0 +1,52 @@
+"""Inputs: random tensors, and real photographs and digits (scikit-learn ships two photographs and 1,797 digits)."""
+
+from collections.abc import Sequence
+from functools import cache
+from math import prod
+
+import numpy as np
+
+from .draw import numbers
+from .errors import need
+
+INPUTS = ("random", "photographs")
+
+
+@cache
+def _photographs() -> list[np.ndarray]:
+    images = need("sklearn.datasets", "data").load_sample_images().images
+    return [image.astype("float64") / 127.5 - 1 for image in images]
+
+
+def photographs(shape: Sequence[int], seed: int) -> np.ndarray:
+    """Windows of two photographs (china, flower; 427 x 640 RGB), scaled to [-1, 1], as (N, C, *spatial).
+
+    Channels beyond three continue with further windows. One spatial axis is a row of pixels; of three, the first runs
+    through neighbouring windows, as the frames of a slow pan would.
+    """
+    rng = np.random.default_rng(seed)
+    n, c, *spatial = shape
+    depth, height, width = [1] * (3 - len(spatial)) + list(spatial)
+    out = np.empty((n, c, depth, height, width))
+    for i in range(n):
+        for first in range(0, c, 3):
+            image = _photographs()[rng.integers(2)]
+            top = rng.integers(image.shape[0] - height - depth)
+            left = rng.integers(image.shape[1] - width - depth)
+            for z in range(depth):
+                window = image[top + z : top + z + height, left + z : left + z + width]
+                out[i, first : first + 3, z] = np.moveaxis(window, -1, 0)[: c - first]
+    return out.reshape(n, c, *spatial)
+
+
+def digits(flat: bool = False) -> tuple[np.ndarray, np.ndarray]:
+    """The 1,797 handwritten digits as ((N, 1, 8, 8) in [0, 1], labels)."""
+    data = need("sklearn.datasets", "data").load_digits()
+    return data.images[:, None] / 16.0, data.target
+
+
+def inputs(kind: str, shape: Sequence[int], seed: int, dtype: str) -> np.ndarray:
+    """An input of (N, C, *spatial), exactly representable in `dtype`."""
+    if kind == "random" or len(shape) < 3 or not prod(shape):
+        return numbers(shape, seed, "input", dtype)
+    return photographs(shape, seed).astype(dtype)

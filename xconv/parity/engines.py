@@ -1,0 +1,148 @@
+"""Engines: what can run a block. Each kind lives in a worker process of its own that speaks NumPy.
+
+Keras's backend is fixed for a process, a framework can crash, and thread pools disturb each other: so a worker that dies
+costs the rows that it was at, and nothing else.
+"""
+
+import os
+import threading
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor, TimeoutError
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from importlib.util import find_spec
+from multiprocessing import get_context
+from typing import Any
+
+from ..errors import XconvError, one_of
+
+ALL_DTYPES = ("float64", "float32", "bfloat16", "float16")
+
+
+@dataclass(frozen=True)
+class Engine:
+    """Something that can run a block."""
+
+    name: str
+    room: str  # which of a block's rooms it runs: torch, keras or onnx
+    needs: tuple[str, ...]  # modules that must be installed
+    extra: str  # the extra of xconv that installs them
+    backend: str = ""  # Keras's backend, or the ONNX runtime
+    how: str = "eager"
+    dtypes: tuple[str, ...] = ALL_DTYPES
+
+    @property
+    def worker(self) -> str:
+        """Engines of the same framework and backend share a process."""
+        return f"{self.room}-{self.backend}"
+
+    @property
+    def installed(self) -> bool:
+        return all(find_spec(module) for module in self.needs)
+
+
+ENGINES = {
+    e.name: e
+    for e in (
+        Engine("torch", "torch", ("torch",), "torch"),
+        Engine("torch-compiled", "torch", ("torch",), "torch", how="compiled"),
+        Engine("tensorflow", "keras", ("keras", "tensorflow"), "keras", "tensorflow"),
+        Engine("tensorflow-graph", "keras", ("keras", "tensorflow"), "keras", "tensorflow", "graph"),
+        Engine("tensorflow-xla", "keras", ("keras", "tensorflow"), "keras", "tensorflow", "xla"),
+        Engine("jax", "keras", ("keras", "jax"), "jax", "jax", "xla"),
+        Engine("keras-torch", "keras", ("keras", "torch"), "keras", "torch"),
+        Engine("onnxruntime", "onnx", ("onnx", "onnxruntime"), "onnx", "onnxruntime", dtypes=("float32", "float16")),
+        Engine("reference", "onnx", ("onnx",), "onnx", "reference"),
+        Engine("openvino", "onnx", ("onnx", "openvino"), "openvino", "openvino", dtypes=("float32",)),
+    )
+}
+DEFAULT_ENGINES = ("torch", "tensorflow", "onnxruntime", "reference")
+DEFAULT_DTYPES = ("float64", "float32")
+# The float64 answer of the other framework is what a row is held to; the first of these that is installed gives Keras's.
+KERAS_WITNESSES = ("tensorflow", "jax", "keras-torch")
+
+
+def engine(name: str) -> Engine:
+    """One engine by name.
+
+    Raises:
+        XconvError: if there is none, with the names that are.
+    """
+    if name not in ENGINES:
+        raise XconvError(one_of("engine", name, ENGINES))
+    return ENGINES[name]
+
+
+class WorkerFailed(Exception):
+    """A worker that died, hung or refused, and why."""
+
+
+def _begin(backend: str) -> None:
+    # Set before the framework is imported, in the worker alone.
+    os.environ |= {
+        "KERAS_BACKEND": backend or "tensorflow",
+        "TF_CPP_MIN_LOG_LEVEL": "3",
+        "JAX_ENABLE_X64": "1",
+        "OMP_NUM_THREADS": "1",
+        "TF_NUM_INTRAOP_THREADS": "1",
+        "TF_NUM_INTEROP_THREADS": "1",
+    }
+    # Frameworks talk to stderr whatever they are told; their words would tear the progress bar.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+
+
+class Worker:
+    """One process, started when first asked and again after a death; one question at a time."""
+
+    def __init__(self, backend: str, patience: float = 300):
+        self._backend, self._patience = backend, patience
+        self._lock, self._pool = threading.Lock(), None
+
+    def ask(self, question: Callable[..., Any], *args: Any) -> Any:
+        """`question(*args)`, answered in the worker.
+
+        Raises:
+            WorkerFailed: with the reason, if it raised, died or took too long.
+        """
+        with self._lock:
+            if self._pool is None:
+                self._pool = ProcessPoolExecutor(1, get_context("spawn"), _begin, (self._backend,))
+            try:
+                return self._pool.submit(question, *args).result(self._patience)
+            except BrokenProcessPool:
+                self.stop()
+                raise WorkerFailed("the worker process died") from None
+            except TimeoutError:
+                self.stop()
+                raise WorkerFailed(f"no answer within {self._patience:g} s") from None
+            except Exception as error:
+                raise WorkerFailed(f"{type(error).__name__}: {str(error).strip() or 'no message'}") from error
+
+    def stop(self) -> None:
+        if self._pool is not None:
+            for process in list((self._pool._processes or {}).values()):
+                process.kill()
+            self._pool.shutdown(cancel_futures=True)
+            self._pool = None
+
+
+class Workers:
+    """The processes behind a set of engines."""
+
+    def __init__(self):
+        self._workers: dict[str, Worker] = {}
+        self._lock = threading.Lock()
+
+    def ask(self, name: str, question: Callable[..., Any], *args: Any) -> Any:
+        """Ask the worker of an engine. Raises WorkerFailed as `Worker.ask`."""
+        asked = engine(name)
+        with self._lock:
+            worker = self._workers.setdefault(asked.worker, Worker(asked.backend if asked.room == "keras" else ""))
+        return worker.ask(question, *args)
+
+    def __enter__(self) -> "Workers":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for worker in self._workers.values():
+            worker.stop()

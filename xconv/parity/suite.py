@@ -1,0 +1,202 @@
+"""The grid of blocks, cases, inputs, dtypes and engines, and its rows, each as soon as it is there."""
+
+import tomllib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass, replace
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..block import Case, block, blocks
+from ..carry import Leaf
+from ..data import INPUTS, inputs
+from ..errors import XconvError, one_of
+from . import engines as e
+from .checks import AGREE, UNPROVEN, Row, Subject, held_to, same_bits, unlike
+from .work import Answer, Question, allowances, ask, ask_onnx, drawn, write_onnx
+
+INPUT_SEED = 3
+Ask = Callable[..., Any]  # (engine name, function, *arguments) -> what the function returns in that engine's worker
+
+
+@dataclass(frozen=True)
+class Task:
+    """One block, case, input and dtype: answered by every engine."""
+
+    block: str
+    case: Case
+    inputs: str
+    dtype: str
+
+
+def tasks(names: Sequence[str] = (), dtypes: Sequence[str] = e.DEFAULT_DTYPES) -> list[Task]:
+    """All tasks of the named blocks, or of all.
+
+    Raises:
+        XconvError: for an unknown block or dtype, with those that are known.
+    """
+    for dtype in dtypes:
+        if dtype not in e.ALL_DTYPES:
+            raise XconvError(one_of("dtype", dtype, e.ALL_DTYPES))
+    return [
+        Task(name, case, kind, dtype)
+        for name in names or blocks()
+        for case in block(name).cases
+        for kind in INPUTS
+        for dtype in dtypes
+    ]
+
+
+def rows_of(task: Task, engines: Sequence[e.Engine], ask_worker: Ask) -> Iterator[Row]:
+    """Every row of a task.
+
+    Each engine's answer is held to the *other* framework's float64 answer: Keras and ONNX to torch's, torch to Keras's.
+    """
+
+    def subject(engine: e.Engine) -> Subject:
+        return Subject(task.block, task.case.name, engine.name, task.dtype, task.inputs)
+
+    x = inputs(task.inputs, task.case.shape, INPUT_SEED, task.dtype)
+    able = [engine for engine in engines if engine.installed]
+    for engine in engines:
+        if not engine.installed:
+            yield subject(engine).unproven("all", f"not installed: pip install 'xconv[{engine.extra}]'")
+    able, unable = (
+        [engine for engine in able if (task.dtype in engine.dtypes) == wanted] for wanted in (True, False)
+    )
+    for engine in unable:
+        yield subject(engine).unproven("all", f"{engine.name} has no {task.dtype} convolution")
+    if not able:
+        return
+    witness = next((e.ENGINES[name] for name in e.KERAS_WITNESSES if e.ENGINES[name].installed), None)
+    try:
+        weights = ask_worker("torch", drawn, task.block, task.case.config, task.dtype)
+        question = Question(task.block, task.case.config, task.dtype, x, weights)
+        exact = replace(question, dtype="float64", x=x.astype("float64"), weights=_widened(weights))
+        allowed = _split(ask_worker("torch", allowances, exact, task.dtype))
+        truth = {"torch": ask_worker("torch", ask, "torch", exact)}
+        if witness and (witness in able or any(engine.room != "keras" for engine in able)):
+            truth["keras"] = ask_worker(witness.name, ask, "keras", exact)
+    except e.WorkerFailed as failure:
+        yield from (subject(engine).unproven("all", f"no float64 reference: {failure}") for engine in able)
+        return
+
+    for engine in able:
+        try:
+            if engine.room == "onnx":
+                yield from _onnx_rows(task, engine, subject(engine), question, truth, allowed, ask_worker)
+                continue
+            other = "keras" if engine.room == "torch" else "torch"
+            if other not in truth:
+                yield subject(engine).unproven("all", "no Keras backend is installed to hold torch to")
+                continue
+            known = task.dtype == "float64" and engine.how == "eager" and engine in (witness, e.ENGINES["torch"])
+            answer = (
+                truth[engine.room]
+                if known
+                else ask_worker(engine.name, ask, engine.room, replace(question, how=engine.how))
+            )
+            yield from _framework_rows(subject(engine), question, answer, truth[other], allowed)
+        except e.WorkerFailed as failure:
+            yield subject(engine).unproven("all", str(failure))
+
+
+def _framework_rows(
+    subject: Subject, question: Question, answer: Answer, expected: Answer, allowed: dict[str, dict[str, float]]
+) -> Iterator[Row]:
+    yield unlike(subject, "fresh models disagree", answer.fresh, expected.outputs, allowed["outputs"])
+    yield same_bits(subject, "weights round trip", _arrays(answer.weights), _arrays(question.weights))
+    for quantity, arrays in answer.quantities.items():
+        if arrays or expected.quantities[quantity]:  # a block without weights has no weight gradients
+            yield held_to(subject, quantity, arrays, expected.quantities[quantity], allowed[quantity])
+
+
+def _onnx_rows(
+    task: Task,
+    engine: e.Engine,
+    subject: Subject,
+    question: Question,
+    truth: dict[str, Answer],
+    allowed: dict[str, dict[str, float]],
+    ask_worker: Ask,
+) -> Iterator[Row]:
+    for side, answer in truth.items():
+        # The weights as they lie in that framework's model, in the row's dtype.
+        weights = tuple(_narrowed(leaf, task.dtype) for leaf in answer.weights)
+        model = ask_worker("reference", write_onnx, task.block, task.case.config, weights, task.case.shape)
+        outputs = ask_worker(engine.name, ask_onnx, model, engine.backend, question.x)
+        yield held_to(subject, f"onnx from {side}", outputs, answer.outputs, allowed["outputs"])
+
+
+def _arrays(leaves: Iterable[Leaf]) -> dict[str, np.ndarray]:
+    return {f"{leaf.path}.{name}": a for leaf in leaves for name, a in leaf.weights.items()}
+
+
+def _narrowed(leaf: Leaf, dtype: str) -> Leaf:
+    return replace(leaf, weights={n: a.astype(dtype) for n, a in leaf.weights.items()})
+
+
+def _widened(leaves: Iterable[Leaf]) -> tuple[Leaf, ...]:
+    return tuple(_narrowed(leaf, "float64") for leaf in leaves)
+
+
+def _split(allowed: dict[str, float]) -> dict[str, dict[str, float]]:
+    found: dict[str, dict[str, float]] = {"outputs": {}, "input gradient": {}, "weight gradients": {}}
+    for name, value in allowed.items():
+        quantity, _, array = name.partition(":")
+        found[quantity][array] = value
+    return found
+
+
+def run(todo: Sequence[Task], engines: Sequence[e.Engine], threads: int = 3) -> Iterator[list[Row]]:
+    """The rows of each task, in the order in which tasks end."""
+    with e.Workers() as workers, ThreadPoolExecutor(threads) as pool:
+        futures = [pool.submit(lambda task: list(rows_of(task, engines, workers.ask)), task) for task in todo]
+        try:
+            for future in as_completed(futures):
+                yield future.result()
+        finally:
+            for future in futures:
+                future.cancel()
+
+
+@dataclass(frozen=True)
+class Gap:
+    """A line of gaps.toml."""
+
+    engine: str
+    rows: str
+    reason: str
+    dtype: str = "*"
+    check: str = "*"
+
+    def matches(self, row: Row) -> bool:
+        return (
+            self.engine == row.engine
+            and fnmatch(f"{row.block}/{row.case}", self.rows)
+            and fnmatch(row.dtype, self.dtype)
+            and fnmatch(row.check, self.check)
+        )
+
+
+def gaps() -> list[Gap]:
+    """The recorded gaps: the repository's own file, or the copy in the wheel."""
+    ours = Path(__file__).parents[2] / "parity" / "gaps.toml"
+    path = ours if ours.is_file() else Path(__file__).with_name("gaps.toml")
+    return [Gap(**line) for line in tomllib.loads(path.read_text()).get("gap", [])]
+
+
+def with_gaps(rows: Sequence[Row], known: Sequence[Gap]) -> tuple[list[Row], list[Gap]]:
+    """Rows with recorded gaps as unproven, and the gaps that every row they match refutes."""
+    out, refuted = [], []
+    for gap in known:
+        matched = [row for row in rows if gap.matches(row)]
+        if matched and all(row.status == AGREE for row in matched):
+            refuted.append(gap)
+    for row in rows:
+        gap = next((gap for gap in known if row.status != AGREE and gap.matches(row)), None)
+        out.append(replace(row, status=UNPROVEN, reason=f"known gap: {gap.reason}") if gap else row)
+    return out, refuted

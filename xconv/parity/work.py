@@ -1,0 +1,174 @@
+"""What a worker does: build a block, load weights, run it and differentiate it.
+
+Everything that goes in and comes out is NumPy in torch's layout, so that answers of any two engines can be compared.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from ..block import block
+from ..bounds import movements, sum_lengths
+from ..carry import Leaf, by_path, carry, rule_for
+from ..draw import draw, numbers
+
+FRESH_SEED, WEIGHT_SEED, COTANGENT_SEED = 0, 1, 2
+
+
+@dataclass(frozen=True)
+class Question:
+    """Run this configuration of a block, with these weights, on this input."""
+
+    block: str
+    config: Any
+    dtype: str
+    x: np.ndarray  # (N, C, *spatial)
+    weights: tuple[Leaf, ...] = ()  # torch layout
+    how: str = "eager"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came out; arrays by name, in torch layout."""
+
+    outputs: dict[str, np.ndarray]
+    input_gradients: dict[str, np.ndarray]
+    weight_gradients: dict[str, np.ndarray]
+    weights: tuple[Leaf, ...]  # as they lie in the model, carried back to torch layout
+    fresh: dict[str, np.ndarray]  # outputs of the framework's own initial weights, before the transfer
+
+    @property
+    def quantities(self) -> dict[str, dict[str, np.ndarray]]:
+        return {
+            "outputs": self.outputs,
+            "input gradient": self.input_gradients,
+            "weight gradients": self.weight_gradients,
+        }
+
+
+def channels_last(x: np.ndarray) -> np.ndarray:
+    """(N, C, *spatial) to (N, *spatial, C)."""
+    return np.moveaxis(x, 1, -1)
+
+
+def channels_first(x: np.ndarray) -> np.ndarray:
+    """(N, *spatial, C) to (N, C, *spatial)."""
+    return np.moveaxis(x, -1, 1)
+
+
+def cotangents(outputs: Sequence[np.ndarray], dtype: str) -> list[np.ndarray]:
+    """What outputs are multiplied with before they are summed and differentiated: the same in every engine."""
+    return [numbers(y.shape, COTANGENT_SEED, f"y{i}", dtype) for i, y in enumerate(outputs)]
+
+
+def _named(arrays: Sequence[np.ndarray], stem: str) -> dict[str, np.ndarray]:
+    return {f"{stem}{i}": a for i, a in enumerate(arrays)}
+
+
+def _flat(leaves: Sequence[Leaf]) -> dict[str, np.ndarray]:
+    return {f"{leaf.path}.{name}".lstrip("."): a for leaf in leaves for name, a in leaf.weights.items()}
+
+
+def drawn(name: str, config: Any, dtype: str) -> tuple[Leaf, ...]:
+    """Random weights for a block, in torch layout: asked of the torch worker, which knows its leaves."""
+    from ..frameworks import torch as door
+
+    return tuple(draw(door.leaves(block(name).room("torch").build(config)), WEIGHT_SEED, dtype))
+
+
+def ask_torch(question: Question) -> Answer:
+    """A block's torch room, in the dtype of the question."""
+    import torch
+
+    from ..frameworks import torch as door
+
+    torch.set_num_threads(1)
+    torch.manual_seed(FRESH_SEED)
+    model = block(question.block).room("torch").build(question.config).to(getattr(torch, question.dtype)).eval()
+    fresh = door.run(model, [question.x])
+    door.load(model, question.weights)
+    y = door.run(model, [question.x], how=question.how)
+    gx, gw = door.gradients(model, [question.x], cotangents(y, question.dtype), how=question.how)
+    return Answer(
+        _named(y, "y"), _named(gx, "x"), _flat(tuple(gw.values())), tuple(door.leaves(model).values()),
+        _named(fresh, "y"),
+    )  # fmt: skip
+
+
+def ask_keras(question: Question) -> Answer:
+    """A block's Keras room, in the dtype of the question, on the worker's backend."""
+    import keras
+
+    from ..frameworks import keras as door
+
+    keras.backend.clear_session()
+    keras.config.set_floatx(question.dtype)
+    keras.config.set_dtype_policy(question.dtype)
+    keras.utils.set_random_seed(FRESH_SEED)
+    subject = block(question.block)
+    last = subject.keras_layout(question.config) == "channels_last"
+    there, back = (channels_last, channels_first) if last else (np.asarray, np.asarray)
+    model, rows = subject.room("keras").build(question.config), subject.rules(question.config)
+    x = np.ascontiguousarray(there(question.x))
+    if not model.built:
+        model.build(x.shape)
+    fresh = door.run(model, [x])
+    given = by_path(question.weights)
+    door.load(model, carry(given, door.leaves(model), "torch", rows=rows))
+    y = door.run(model, [x], how=question.how)
+    gs = [np.ascontiguousarray(there(g)) for g in cotangents([back(y) for y in y], question.dtype)]
+    gx, gw = door.gradients(model, [x], gs, how=question.how)
+
+    def home(leaves: dict[str, Leaf]) -> list[Leaf]:
+        """Keras leaves in torch's layout; gradients lack what is not trained, and so does their target."""
+        target = {}
+        for path, leaf in leaves.items():
+            row = rows.get(path) or rule_for("keras", leaf, given[path])
+            names = {slot.torch for slot in row if slot.keras in leaf.weights}
+            target[path] = replace(
+                given[path], weights={n: a for n, a in given[path].weights.items() if n in names}
+            )  # fmt: skip
+        return carry(leaves, target, "keras", rows=rows)
+
+    return Answer(
+        _named([back(a) for a in y], "y"), _named([back(a) for a in gx], "x"), _flat(home(gw)),
+        tuple(home(door.leaves(model))), _named([back(a) for a in fresh], "y"),
+    )  # fmt: skip
+
+
+def ask(room: str, question: Question) -> Answer:
+    """A question to a framework's room."""
+    return {"torch": ask_torch, "keras": ask_keras}[room](question)
+
+
+def allowances(question: Question, dtype: str) -> dict[str, float]:
+    """What rounding in `dtype` explains of each array of the answer, found in float64 by torch.
+
+    Args:
+        question: in float64, with the weights and input that the row in `dtype` has.
+    """
+
+    def answer(leaves: Sequence[Leaf], xs: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
+        got = ask_torch(replace(question, weights=tuple(leaves), x=xs[0]))
+        return {f"{quantity}:{name}": a for quantity, arrays in got.quantities.items() for name, a in arrays.items()}
+
+    forward, backward = sum_lengths(question.weights, question.x.shape)
+    return movements(
+        answer, question.weights, [question.x], lambda name: forward if name.startswith("outputs") else backward, dtype
+    )
+
+
+def write_onnx(name: str, config: Any, weights: Sequence[Leaf], shape: tuple[int, ...]) -> bytes:
+    """The ONNX file of a block with these weights (torch layout); needs no framework."""
+    from ..onnx.export import block_model
+
+    return block_model(block(name), config, by_path(weights), shape).SerializeToString()
+
+
+def ask_onnx(model: bytes, runtime: str, x: np.ndarray) -> dict[str, np.ndarray]:
+    """Outputs of an ONNX file on a runtime."""
+    from ..onnx.runtimes import runtimes
+
+    return _named(runtimes()[runtime].run(model, {"x": x}), "y")
