@@ -264,6 +264,7 @@ class JavaScript(Runtime):
 
     def _ask(self, question: dict) -> dict:
         process = self._process
+        assert process.stdin and process.stdout
         try:
             process.stdin.write(json.dumps(question) + "\n")
             process.stdin.flush()
