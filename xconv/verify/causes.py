@@ -9,7 +9,7 @@ from ..errors import XconvError, one_of
 CAUSES: dict[str, str] = {
     # windows
     "padding.amount": "one side pads by another number of positions",
-    "padding.side": "the same number of positions is padded, on other sides (the 'same' of Keras puts the odd one last)",
+    "padding.side": "the same number of positions is padded, on other sides (Keras's 'same' puts the odd one last)",
     "padding.mode": "the border is filled in another way (zeros, reflect, replicate, circular)",
     "padding.value": "the border is filled with another number, such as 0 before a max pooling that pads with -inf",
     "padding.order": "the padding is at another place of the chain, such as before an activation or a normalisation",

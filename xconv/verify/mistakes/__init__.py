@@ -1,0 +1,159 @@
+"""The public catalogue of port mistakes: small realistic nets in both frameworks, and what people get wrong in them.
+
+A family is a folder. Its torch.py and keras.py hold the same nets under the same names, right as they stand; keyword
+arguments vary them. Its truth.py lists the cases: a fault names the net, the variation that plants it, the cause and
+where it sits; a case without a cause is a correct port, however odd it looks. So every fault has a right twin (the net
+without the variation), and both are held to account by `xconv verify --self-test`.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cache
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from ...errors import XconvError, one_of
+from ..causes import meaning
+
+Shape = tuple[int, ...]
+MODES = ("forward", "weights", "training")
+
+
+@dataclass(frozen=True)
+class Net:
+    """A pair of nets, and the input they take: shapes in torch layout with batch, one for each input."""
+
+    shapes: tuple[Shape, ...]
+    layout: str = "auto"  # of the Keras side
+    classes: int = 0  # inputs are integers below this
+
+
+@dataclass(frozen=True)
+class Case:
+    """One port: a net and what is varied on either side; without a cause it is a correct port."""
+
+    name: str
+    net: str
+    cause: str = ""
+    torch: Mapping[str, Any] = field(default_factory=dict)  # varied on torch's side
+    keras: Mapping[str, Any] = field(default_factory=dict)  # varied on Keras's side
+    at: tuple[str, str] = ("", "")  # paths of torch, names of Keras: the faulty step and its direct neighbours
+    also: tuple[str, ...] = ()  # other causes that say the same thing truly
+    latent: bool = False  # ordinary inputs do not show it, a probe must
+    shapes: tuple[Shape, ...] = ()  # instead of the net's
+    mode: str = "forward"  # weights: the user's own loading code; training: the user's own set-up
+    recipe: str = ""  # of training: the function that sets it up, in both rooms
+    note: str = ""
+    family: str = ""
+
+    def __post_init__(self) -> None:
+        for slug in (self.cause, *self.also):
+            if slug:
+                meaning(slug)
+        if self.mode not in MODES:
+            raise XconvError(one_of("mode", self.mode, MODES))
+
+    @property
+    def faulty(self) -> bool:
+        return bool(self.cause)
+
+    def twin(self) -> "Case":
+        """The same net with nothing planted."""
+        return replace(self, name=f"{self.name}_twin", cause="", also=(), torch={}, keras={}, latent=False)
+
+
+def families() -> list[str]:
+    """The folders of the catalogue."""
+    here = Path(__file__).parent
+    return sorted(folder.name for folder in here.iterdir() if (folder / "truth.py").is_file())
+
+
+@cache
+def cases() -> dict[str, Case]:
+    """Every case by name: the faults, the correct ports that vary something, and each net as it stands.
+
+    Raises:
+        XconvError: if two cases bear one name.
+    """
+    found: dict[str, Case] = {}
+    for case in _all():
+        if case.name in found:
+            raise XconvError(f"two cases of the catalogue are named {case.name}")
+        found[case.name] = case
+    return found
+
+
+def _all() -> Iterator[Case]:
+    for family in families():
+        truth = import_module(f"{__name__}.{family}.truth")
+        listed = [replace(case, family=family) for case in truth.CASES]
+        yield from listed
+        plain = {case.net: case for case in reversed(listed) if case.mode == "forward"}
+        for name in truth.NETS:
+            if name in plain and not any(c.net == name and not c.faulty for c in listed):
+                yield replace(plain[name].twin(), name=f"{family}_{name.lower()}", at=("", ""), note="as it stands")
+
+
+def net(case: Case) -> Net:
+    """The net of a case, with the case's own shapes if it has any."""
+    found: Net = import_module(f"{__name__}.{case.family}.truth").NETS[case.net]
+    return replace(found, shapes=case.shapes) if case.shapes else found
+
+
+def select(names: list[str] | None = None) -> list[Case]:
+    """Cases by name or family; all without names.
+
+    Raises:
+        XconvError: for a word that is neither.
+    """
+    if not names:
+        return list(cases().values())
+    chosen: dict[str, Case] = {}
+    for name in names:
+        found = {n: c for n, c in cases().items() if name in (n, c.family)}
+        if not found:
+            raise XconvError(one_of("case or family", name, [*cases(), *families()]))
+        chosen |= found
+    return list(chosen.values())
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A case ready to verify: two factories, what they are fed, and the user's training set-ups."""
+
+    torch: Callable[[], Any]
+    keras: Callable[[], Any]
+    shapes: tuple[Shape, ...]
+    weights: str
+    training: tuple[Callable, Callable] | None = None
+
+
+def pair(case: Case, seed: int = 0) -> Pair:
+    """The two models of a case as factories, each with random weights of its own.
+
+    In mode "weights" the Keras factory loads torch's weights by the user's own code, to be judged as they are.
+    """
+    from .keras import factory as keras_factory
+    from .torch import factory as torch_factory
+
+    rooms = [import_module(f"{__name__}.{case.family}.{side}") for side in ("torch", "keras")]
+    training = None
+    if case.mode == "training":
+        training = tuple(_setup(getattr(room, case.recipe), varied)
+                         for room, varied in zip(rooms, (case.torch, case.keras), strict=True))  # fmt: skip
+    torch = torch_factory(getattr(rooms[0], case.net), case.torch, seed)
+    load = getattr(rooms[1], f"load_{case.net.lower()}") if case.mode == "weights" else None
+    keras = keras_factory(getattr(rooms[1], case.net), case.keras, seed + 1, load, torch)
+    return Pair(torch, keras, net(case).shapes, "as-is" if load else "from-torch", training)
+
+
+def _setup(recipe: Callable, varied: Mapping[str, Any]) -> Callable:
+    return lambda model: recipe(model, **wanted(recipe, varied))
+
+
+def wanted(function: Callable, varied: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of the varied words that a function takes: a net's, or its recipe's, or its loading code's."""
+    from inspect import signature
+
+    return {word: value for word, value in varied.items() if word in signature(function).parameters}

@@ -1,0 +1,1 @@
+"""Padding, stride, dilation, groups, multipliers and transposed convolutions."""
