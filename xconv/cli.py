@@ -18,6 +18,12 @@ app = typer.Typer(
 )
 
 
+def _console():
+    from rich.console import Console
+
+    return Console(width=None if sys.stdout.isatty() else 160)  # a log file is wider than a terminal's 80
+
+
 def _words(text: str) -> list[str]:
     return [word for word in text.replace(",", " ").split() if word]
 
@@ -32,7 +38,6 @@ def parity(
     html: Annotated[Path | None, typer.Option(help="Write a page with plots here.")] = None,
 ) -> None:
     """Hold every block, in both frameworks and ONNX, to the other framework's float64 answer."""
-    from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
     from .parity import engines as e
@@ -43,7 +48,7 @@ def parity(
     for path in (json, html):
         if path and not path.parent.is_dir():
             raise XconvError(f"cannot write {path}: {path.parent} is not a folder")
-    console, begin, rows = Console(), time.monotonic(), []
+    console, begin, rows = _console(), time.monotonic(), []
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console) as progress:
         bar = progress.add_task(f"{', '.join(x.name for x in chosen)}: starting", total=len(todo))
@@ -67,7 +72,6 @@ def parity(
 @app.command()
 def blocks() -> None:
     """List every block, with the cost of its first case and its source."""
-    from rich.console import Console
     from rich.table import Table
 
     from .block import blocks as all_blocks
@@ -80,7 +84,7 @@ def blocks() -> None:
         cost = block.cost(block.cases[0])
         table.add_row(block.name, block.summary, str(len(block.cases)), f"{cost.parameters:,}",
                       f"{cost.multiply_adds:,}", block.source)  # fmt: skip
-    Console(width=None if sys.stdout.isatty() else 200).print(table)
+    _console().print(table)
 
 
 def main() -> None:

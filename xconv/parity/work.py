@@ -27,6 +27,7 @@ class Question:
     x: np.ndarray  # (N, C, *spatial)
     weights: tuple[Leaf, ...] = ()  # torch layout
     how: str = "eager"
+    cotangents: tuple[np.ndarray, ...] = ()  # what outputs are multiplied with before they are summed; drawn if empty
 
 
 @dataclass(frozen=True)
@@ -58,9 +59,10 @@ def channels_first(x: np.ndarray) -> np.ndarray:
     return np.moveaxis(x, -1, 1)
 
 
-def cotangents(outputs: Sequence[np.ndarray], dtype: str) -> list[np.ndarray]:
-    """What outputs are multiplied with before they are summed and differentiated: the same in every engine."""
-    return [numbers(y.shape, COTANGENT_SEED, f"y{i}", dtype) for i, y in enumerate(outputs)]
+def cotangents(question: Question, outputs: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """The question's cotangents, or random ones that are the same in every engine."""
+    drawn = [numbers(y.shape, COTANGENT_SEED, f"y{i}", question.dtype) for i, y in enumerate(outputs)]
+    return list(question.cotangents) or drawn
 
 
 def _named(arrays: Sequence[np.ndarray], stem: str) -> dict[str, np.ndarray]:
@@ -90,7 +92,7 @@ def ask_torch(question: Question) -> Answer:
     fresh = door.run(model, [question.x])
     door.load(model, question.weights)
     y = door.run(model, [question.x], how=question.how)
-    gx, gw = door.gradients(model, [question.x], cotangents(y, question.dtype), how=question.how)
+    gx, gw = door.gradients(model, [question.x], cotangents(question, y), how=question.how)
     return Answer(
         _named(y, "y"), _named(gx, "x"), _flat(tuple(gw.values())), tuple(door.leaves(model).values()),
         _named(fresh, "y"),
@@ -118,7 +120,7 @@ def ask_keras(question: Question) -> Answer:
     given = by_path(question.weights)
     door.load(model, carry(given, door.leaves(model), "torch", rows=rows))
     y = door.run(model, [x], how=question.how)
-    gs = [np.ascontiguousarray(there(g)) for g in cotangents([back(y) for y in y], question.dtype)]
+    gs = [np.ascontiguousarray(there(g)) for g in cotangents(question, [back(a) for a in y])]
     gx, gw = door.gradients(model, [x], gs, how=question.how)
 
     def home(leaves: dict[str, Leaf]) -> list[Leaf]:
@@ -150,13 +152,15 @@ def allowances(question: Question, dtype: str) -> dict[str, float]:
         question: in float64, with the weights and input that the row in `dtype` has.
     """
 
-    def answer(leaves: Sequence[Leaf], xs: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
-        got = ask_torch(replace(question, weights=tuple(leaves), x=xs[0]))
+    def answer(leaves: Sequence[Leaf], inputs: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
+        got = ask_torch(replace(question, weights=tuple(leaves), x=inputs[0], cotangents=tuple(inputs[1:])))
         return {f"{quantity}:{name}": a for quantity, arrays in got.quantities.items() for name, a in arrays.items()}
 
     forward, backward = sum_lengths(question.weights, question.x.shape)
+    outputs = list(ask_torch(question).outputs.values())
+    inputs = [question.x, *cotangents(question, outputs)]  # of the gradients' sums, the cotangents are inputs too
     return movements(
-        answer, question.weights, [question.x], lambda name: forward if name.startswith("outputs") else backward, dtype
+        answer, question.weights, inputs, lambda name: forward if name.startswith("outputs") else backward, dtype
     )
 
 
