@@ -1,0 +1,67 @@
+"""Is this port right, and if not, where, why, and what mends it?
+
+    >>> import xconv
+    >>> report = xconv.verify(torch_model, keras_model, (2, 3, 32, 32))  # doctest: +SKIP
+    >>> print(report.text())                                             # doctest: +SKIP
+
+The package itself may be called; the stages are in its files: load, trace, align, transfer, compare, diagnose, report.
+"""
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from types import ModuleType
+from typing import Any
+
+from .model import Report, Verdict
+
+__all__ = ["Report", "Verdict", "verify"]
+
+
+def verify(
+    torch_model: Any,
+    keras_model: Any,
+    input_shape: Sequence[int] | Sequence[Sequence[int]] | None = None,
+    *,
+    inputs: Any = None,
+    weights: str = "from-torch",
+    training: tuple[Callable, Callable] | None = None,
+    steps: int = 3,
+    layout: str = "auto",
+    names: Mapping[str, str] | None = None,
+    probes: bool = True,
+    seed: int = 0,
+) -> Report:
+    """Judge whether a torch model and a Keras model compute the same function.
+
+    Args:
+        torch_model: an `nn.Module`, or a function without arguments that makes one. It is left as it was.
+        keras_model: a built `keras.Model` or layer, or a function that makes one. It is left as it was.
+        input_shape: (N, C, *spatial) with batch in torch layout; a tuple of such for several inputs.
+        inputs: arrays in torch layout instead of random ones: an array, a sequence of them, or name to array.
+        weights: "from-torch" and "from-keras" carry the weights that way (into copies), "as-is" judges the user's own.
+        training: two functions, from a model to its {"optimizer": ..., "loss": ...}, to compare training steps too.
+        steps: how many training steps.
+        layout: of the Keras side's tensors: "channels_last", "same" (as torch's) or "auto".
+        names: torch path to Keras path of layers with weights, where the user knows better.
+        probes: also try other magnitudes, sizes, batches and training mode.
+        seed: of inputs and probes.
+
+    Returns:
+        The report: `verdict`, `divergences`, `to_json()`, `text()`.
+
+    Raises:
+        XconvError: if a model cannot be run, or the arguments make no sense.
+    """
+    from .run import verify as run
+
+    return run(
+        torch_model, keras_model, input_shape, inputs=inputs, weights=weights, training=training, steps=steps,
+        layout=layout, names=names, probes=probes, seed=seed,
+    )  # fmt: skip
+
+
+class _Callable(ModuleType):
+    __call__ = staticmethod(verify)
+
+
+sys.modules[__name__].__class__ = _Callable

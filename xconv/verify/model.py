@@ -1,0 +1,203 @@
+"""What the stages of the verifier hand to each other and to the reader: steps, traces, pairings, divergences, the report.
+
+Everything here is plain data without any framework; `Report.to_json()` is the contract that scripts rely on.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import Any
+
+import numpy as np
+
+
+class Verdict(StrEnum):
+    """Three values: what was not compared is never passed."""
+
+    EQUIVALENT = "equivalent"
+    DIFFERENT = "different"
+    UNPROVEN = "unproven"
+
+    @property
+    def status(self) -> int:
+        """The exit status of the command line."""
+        return {"equivalent": 0, "different": 1, "unproven": 3}[self.value]
+
+
+@dataclass(frozen=True)
+class Ref:
+    """A value of a trace, by its number, where a step's arguments hold it."""
+
+    value: int
+
+
+@dataclass(frozen=True, eq=False)
+class Step:
+    """One call of a side: a layer, a function between layers, an operator."""
+
+    index: int
+    side: str  # "torch" or "keras"
+    path: str  # the layer's, or that of the layer whose code makes the call; "" is the model itself
+    kind: str  # "Conv2d", "relu", "BatchNormalization", "AddV2", ...
+    settings: Mapping[str, Any]  # plain values by the names the framework gives them
+    source: str  # "net.py:42", the user's own line; "" where there is none
+    code: str  # that line
+    args: tuple  # positional arguments, values as Ref
+    kwargs: Mapping[str, Any]
+    inputs: tuple[int, ...]  # numbers of the values it was fed
+    outputs: tuple[int, ...]  # numbers of the values it gave
+    run: Callable[..., Any]  # the call itself: arguments of the framework to flat outputs
+    owner: Any = None  # the layer, for the steps that are one
+    shapes: tuple[tuple[int, ...], ...] = ()  # of the outputs
+    structure: str = ""  # where the call was defined, "net.py:17" (a layer's constructor)
+    made: str = ""  # that line
+
+    @property
+    def name(self) -> str:
+        return f"{self.path or 'the model itself'} ({self.kind})"
+
+
+@dataclass(frozen=True, eq=False)
+class Trace:
+    """One run of a side."""
+
+    side: str
+    steps: tuple[Step, ...]
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+    names: tuple[str, ...]  # of the outputs: "", or the keys of a dictionary
+    shapes: Mapping[int, tuple[int, ...]]
+    results: tuple[np.ndarray, ...]  # the outputs' values
+
+    def producer(self, value: int) -> Step | None:
+        """The step that gave a value; None for an input."""
+        return self._makers.get(value)
+
+    @property
+    def _makers(self) -> dict[int, Step]:
+        found = self.__dict__.get("_by_value")
+        if found is None:
+            found = {v: step for step in self.steps for v in step.outputs}
+            object.__setattr__(self, "_by_value", found)
+        return found
+
+
+@dataclass(frozen=True)
+class Pairing:
+    """Steps with weights, paired: a torch path beside the Keras path that holds the same weights."""
+
+    pairs: tuple[tuple[str, str], ...]
+    torch_alone: tuple[str, ...] = ()
+    keras_alone: tuple[str, ...] = ()
+    ambiguous: tuple[tuple[str, ...], ...] = ()  # groups that more than one assignment would fit
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a divergence is, on one side."""
+
+    path: str
+    step: str
+    source: str = ""
+    code: str = ""
+
+    def to_json(self) -> dict[str, str]:
+        return {"path": self.path, "step": self.step, "source": self.source, "code": self.code}
+
+
+@dataclass(frozen=True)
+class Difference:
+    """How far two arrays are apart; `max_rel` is relative to the largest magnitude of the reference."""
+
+    max_abs: float
+    max_rel: float
+
+    def to_json(self) -> dict[str, float]:
+        return {"max_abs": self.max_abs, "max_rel": self.max_rel}
+
+
+@dataclass(frozen=True)
+class Divergence:
+    """One independent place where the sides part, and why."""
+
+    torch: Place | None
+    keras: Place | None
+    difference: Difference
+    probe: str = "default"
+    cause: str = "unidentified"  # a slug
+    confirmed: bool = False  # by applying the remedy and seeing both sides agree in float64
+    explanation: str = "cause not identified"
+    remedy: str = ""
+    evidence: Mapping[str, Any] = field(default_factory=dict)
+
+    def to_json(self, first: bool = False) -> dict[str, Any]:
+        return {
+            "first": first,
+            "torch": self.torch and self.torch.to_json(),
+            "keras": self.keras and self.keras.to_json(),
+            "difference": self.difference.to_json(),
+            "probe": self.probe,
+            "cause": self.cause,
+            "confirmed": self.confirmed,
+            "explanation": self.explanation,
+            "remedy": self.remedy,
+            "evidence": dict(self.evidence),
+        }
+
+
+@dataclass(frozen=True)
+class Depth:
+    """One compared place in the order of the run, for the plot of difference by depth."""
+
+    torch: str
+    keras: str
+    kind: str
+    max_rel: float  # at the dtype of the verdict
+    user_rel: float | None = None  # at the user's dtype
+
+
+@dataclass(frozen=True)
+class Report:
+    """The verdict and everything it rests on."""
+
+    verdict: Verdict
+    dtype: str = "float64"
+    compared: Mapping[str, Any] = field(default_factory=dict)  # weights, steps, outputs: counts; probes: names
+    output: Difference = Difference(0.0, 0.0)
+    divergences: tuple[Divergence, ...] = ()
+    unmatched: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: {"torch": (), "keras": ()})
+    refused: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()  # neutral values, permuted weights, laws of the frameworks, what could not be tried
+    user: Mapping[str, Any] = field(default_factory=dict)  # {"dtype": "float32", "max_abs": x, "max_rel": x}
+    pairs: tuple[tuple[str, str], ...] = ()
+    depth: tuple[Depth, ...] = ()
+    worst: Mapping[str, np.ndarray] = field(default_factory=dict)  # "torch", "keras": the first diverging tensors
+    graph: Mapping[str, Any] = field(default_factory=dict)  # "torch", "keras": lists of {"path", "kind", "inputs"}
+    seconds: Mapping[str, float] = field(default_factory=dict)
+    peak_mib: float = 0.0
+    names: tuple[str, str] = ("torch", "keras")  # what the user called the two sides
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "verdict": self.verdict.value,
+            "dtype": self.dtype,
+            "compared": dict(self.compared),
+            "output": self.output.to_json(),
+            "divergences": [d.to_json(first=i == 0) for i, d in enumerate(self.divergences)],
+            "unmatched": {side: list(self.unmatched.get(side, ())) for side in ("torch", "keras")},
+            "refused": list(self.refused),
+            "notes": list(self.notes),
+            "user": dict(self.user),
+            "seconds": dict(self.seconds),
+            "peak_mib": self.peak_mib,
+        }
+
+    def text(self) -> str:
+        """The report's first page: verdict, first fault, cause, remedy, the others, what was compared."""
+        from .text import page
+
+        return page(self)
+
+    def changed(self, **fields: Any) -> "Report":
+        """The same report with other fields (the training comparison adds its divergences)."""
+        return replace(self, **fields)
