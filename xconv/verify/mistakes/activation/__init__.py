@@ -1,0 +1,1 @@
+"""Activations: missing, surplus, other slopes, caps, axes and approximations."""

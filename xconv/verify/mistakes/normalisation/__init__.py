@@ -1,0 +1,1 @@
+"""Epsilons, axes, affine parts, groups and statistics."""

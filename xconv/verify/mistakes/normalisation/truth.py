@@ -1,0 +1,56 @@
+"""What is planted around normalisations, and what only looks wrong."""
+
+from .. import Case, Net
+
+NETS = {
+    "Residual": Net(((3, 3, 8, 10),)),
+    "Groups": Net(((2, 3, 15, 13),)),
+    "Next": Net(((2, 3, 12, 16),)),
+    "Local": Net(((2, 3, 14, 15),)),
+    "Standard": Net(((2, 3, 9, 7),)),
+}
+
+BN1, BN2 = ("bn1", "bn1"), ("bn2", "bn2")
+CASES = [
+    Case("bn_epsilon_left_at_default", "Residual", "norm.epsilon", keras={"eps1": 1e-3}, at=BN1),
+    Case("bn_epsilon_of_keras_applications", "Residual", "norm.epsilon", keras={"eps2": 1.001e-5}, at=BN2),
+    Case("bn_momentum_copied", "Residual", "norm.momentum", keras={"momentum": 0.1}, at=("bn1 bn2", "bn1 bn2"),
+         latent=True, note="torch's 0.1 is Keras's 0.9"),
+    Case("bn_momentum_left_at_default", "Residual", "norm.momentum", keras={"momentum": 0.99},
+         at=("bn1 bn2", "bn1 bn2"), latent=True),
+    Case("bn_scale_off", "Residual", "norm.scale", keras={"scale": False}, at=BN2, also=("weights.missing",)),
+    Case("bn_center_off", "Residual", "norm.center", keras={"center": False}, at=BN2,
+         also=("weights.missing", "bias.missing")),
+    Case("bn_axis_one", "Residual", "norm.axis", keras={"axis": 1}, at=BN1, note="the height is 8, as is the width"),
+    Case("bn_always_training", "Residual", "norm.batch_statistics", keras={"always_batch": True}, at=BN2,
+         latent=True, note="shows when the model is called without the word training"),
+    Case("bn_without_running_statistics", "Residual", "norm.batch_statistics", torch={"running": False}, at=BN2),
+    Case("bn_batch_statistics_on_both", "Residual", torch={"running": False}, keras={"always_batch": True},
+         note="both normalise with the batch"),
+    Case("bn_without_affine_on_both", "Residual", torch={"affine": False}, keras={"scale": False, "center": False}),
+    Case("bn_subclassed_in_another_order", "Residual", keras={"subclassed": True}),
+    Case("bn_subclassed_default_epsilon", "Residual", "norm.epsilon", keras={"subclassed": True, "eps2": 1e-3}, at=BN2),
+    Case("gn_epsilon_left_at_default", "Groups", "norm.epsilon", keras={"eps": 1e-3}, at=("gn", "gn")),
+    Case("gn_channels_per_group", "Groups", "norm.groups", torch={"groups": 2}, keras={"groups": 8}, at=("gn", "gn")),
+    Case("gn_two_groups_on_both", "Groups", torch={"groups": 2}, keras={"groups": 2}),
+    Case("instance_norm_epsilon", "Groups", "norm.epsilon", keras={"by_hand": True, "instance_eps": 1e-3},
+         at=("norm", "norm"), also=("constant",)),
+    Case("instance_norm_as_one_group", "Groups", "norm.groups", keras={"instance_groups": 1}, at=("norm", "norm"),
+         also=("norm.axis", "norm.kind")),
+    Case("instance_norm_by_hand", "Groups", keras={"by_hand": True}),
+    Case("ln_epsilon_left_at_default", "Next", "norm.epsilon", keras={"eps": 1e-3}, at=("norm", "norm")),
+    Case("ln_over_the_whole_image", "Next", "norm.axis", torch={"whole": True}, at=("norm", "norm")),
+    Case("ln_before_the_depthwise", "Next", "layer.order", keras={"norm_last": True},
+         at=("dw norm stem", "dw norm stem"), also=("wiring.skip_source",)),
+    Case("lrn_alpha_not_shared_out", "Local", "norm.constant", keras={"alpha": 1e-2}, at=("lrn", "lrn"),
+         also=("constant",)),
+    Case("lrn_radius_is_the_size", "Local", "norm.constant", keras={"radius": 5, "alpha": 1e-2 / 11}, at=("lrn", "lrn"),
+         also=("constant", "kernel.size")),
+    Case("unit_length_epsilon_inside", "Local", "norm.epsilon_place", keras={"unit": "root"}, at=("fc", "fc unit"),
+         also=("norm.epsilon",)),
+    Case("deviation_unbiased", "Standard", "norm.variance", torch={"unbiased": True}, at=("conv", "standardise conv")),
+    Case("deviation_epsilon_inside", "Standard", "norm.epsilon_place", keras={"deviation_eps": "inside"},
+         at=("conv", "standardise conv"), also=("norm.epsilon",)),
+    Case("rms_epsilon", "Standard", "norm.epsilon", keras={"eps": 1e-3}, at=("rms", "rms")),
+    Case("rms_as_layer_norm", "Standard", "norm.kind", keras={"kind": "layer"}, at=("rms", "rms")),
+]  # fmt: skip
