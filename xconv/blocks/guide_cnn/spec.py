@@ -21,7 +21,7 @@ SOURCE = (
 @dataclass(frozen=True)
 class Config:
     cin: int = 1
-    sizes: tuple[int, int] = (28, 28)
+    sizes: tuple[int, ...] = (28, 28)
     widths: tuple[int, int] = (32, 64)
     hidden: int = 1000
     classes: int = 10
@@ -36,21 +36,21 @@ class Config:
             raise ValueError(f"sizes={self.sizes} leave nothing to see after two poolings; try padding='same'")
 
     @property
-    def stages(self) -> tuple[tuple[int, int], ...]:
+    def stages(self) -> tuple[tuple[int, ...], ...]:
         """Sizes after each convolution."""
         first = self._convolved(self.sizes)
         return first, self._convolved(tuple(s // 2 for s in first))
 
     @property
-    def seen(self) -> tuple[int, int]:
+    def seen(self) -> tuple[int, ...]:
         """Sizes that the flatten sees."""
         return tuple(s // 2 for s in self.stages[1])
 
-    def _convolved(self, sizes: tuple[int, ...]) -> tuple[int, int]:
+    def _convolved(self, sizes: tuple[int, ...]) -> tuple[int, ...]:
         return out_sizes(sizes, (self.kernel,) * 2, (1, 1), (1, 1), self.padding)
 
 
-def cost(c: Config, sizes: tuple[int, int]) -> Cost:
+def cost(c: Config, sizes: tuple[int, ...]) -> Cost:
     """Parameters and multiply-adds; `sizes` must be the configuration's own.
 
     Raises:

@@ -31,7 +31,7 @@ class GuideCNN(nn.Module):
     def __init__(
         self,
         in_channels: int = 1,
-        image_size: tuple[int, int] = (28, 28),
+        image_size: tuple[int, ...] = (28, 28),
         widths: tuple[int, int] = (32, 64),
         hidden_features: int = 1000,
         num_classes: int = 10,
