@@ -105,9 +105,8 @@ def ask_keras(question: Question) -> Answer:
 
     from ..frameworks import keras as door
 
-    keras.backend.clear_session()
     keras.config.set_floatx(question.dtype)
-    keras.config.set_dtype_policy(question.dtype)
+    keras.config.set_dtype_policy(question.dtype)  # once a layer exists, floatx alone no longer sets new layers' dtype
     keras.utils.set_random_seed(FRESH_SEED)
     subject = block(question.block)
     last = subject.keras_layout(question.config) == "channels_last"
