@@ -125,6 +125,22 @@ def block(name: str) -> Block:
     return blocks()[name]
 
 
+def public(room: str, namespace: dict[str, Any]) -> list[str]:
+    """Put the public classes of every block's room into a facade's namespace; their names.
+
+    Raises:
+        XconvError: if two blocks claim one name.
+    """
+    owners: dict[str, str] = {}
+    for name, found in blocks().items():
+        module = found.room(room)
+        for word in module.__all__:
+            if word in owners:
+                raise XconvError(f"blocks {owners[word]} and {name} both call something {word!r}")
+            owners[word], namespace[word] = name, getattr(module, word)
+    return sorted(owners)
+
+
 def describe(config: Any) -> str:
     """A configuration as its non-default fields.
 

@@ -1,0 +1,5 @@
+"""`python -m xconv`."""
+
+from .cli import main
+
+main()
