@@ -48,6 +48,10 @@ class Graph:
         name = self._prefix + name
         return self._initializer(name, self._given[name])
 
+    def array(self, name: str) -> np.ndarray:
+        """The numbers of one weight, for a constant made from them."""
+        return self._given[self._prefix + name]
+
     def weights(self, path: str = "") -> tuple[str, ...]:
         """Those of weight, bias, running_mean and running_var that the leaf at `path` has, in ONNX's order."""
         paths = [f"{path}.{n}" if path else n for n in ("weight", "bias", "running_mean", "running_var")]
