@@ -6,13 +6,15 @@ from typing import Any
 from .carry import Leaf, Leaves, carry_leaf, rule_for
 from .errors import TransferError
 from .frameworks import door, side_of
+from .rules import flattened
 
 
 def transfer(src: Any, dst: Any, *, names: Mapping[str, str] | None = None) -> dict[str, str]:
     """Copy every weight of `src` into `dst`, laid out as `dst` needs it.
 
     Leaves (layers that hold weights) are paired by equal paths; else each with the only one that its kind and shapes
-    fit; else, where both models are plain chains, in order. What remains ambiguous is refused: name it in `names`.
+    fit. What remains ambiguous is refused: name it in `names`. A dense layer after a flatten is reordered, since torch
+    flattens channels first and Keras channels last.
 
     Args:
         src: torch.nn.Module or keras.Layer, built.
@@ -31,8 +33,12 @@ def transfer(src: Any, dst: Any, *, names: Mapping[str, str] | None = None) -> d
     source, target = doors[0].leaves(src), doors[1].leaves(dst)
     if sides[0] == sides[1]:
         raise TransferError(f"both models are {sides[0]}'s: use its own load_state_dict or set_weights")
+    flat = door("keras").flattens(src if sides[0] == "keras" else dst)
+    rows = {path: flattened(*seen) for path, seen in flat.items()}  # by Keras's paths
     pairs = paired(source, target, sides[0], dict(names or {}))
-    doors[1].load(dst, [carry_leaf(source[a], target[b], sides[0]) for a, b in pairs.items()])
+    doors[1].load(dst, [
+        carry_leaf(source[a], target[b], sides[0], rows.get(a if sides[0] == "keras" else b)) for a, b in pairs.items()
+    ])  # fmt: skip
     return pairs
 
 
