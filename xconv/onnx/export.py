@@ -1,8 +1,16 @@
-"""Blocks and models as ONNX files that were run before they are handed over."""
+"""Blocks and models as ONNX files that were run before they are handed over.
+
+The file of a block is the same, byte for byte, whichever framework the weights came from: anyone can show with `cmp`
+that two instances are one function. So the metadata name a block's source "catalogue"; the framework that lent the
+weights and was asked for the right answer is told by the result (`Exported.framework`), not by the file. Files of users'
+own models name their framework in the metadata.
+"""
 
 import json
+import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,10 +18,13 @@ import onnx
 from onnx import helper, shape_inference
 
 from .. import __version__
-from ..block import Block, describe
+from ..block import Block, Case, block, describe
 from ..carry import Leaves
 from ..errors import XconvError
+from . import check, files
 from .graph import OPSET, Graph
+from .runtimes import Runtime, chosen, runtimes
+from .sources import Options, Source, block_source, channels_first, channels_last, model_source
 
 AXES = {3: "NCL", 4: "NCHW", 5: "NCDHW"}
 LAYOUTS = ("channels_first", "channels_last")
@@ -177,3 +188,178 @@ def read_config(block: Block, text: str) -> Any:
         return block.spec.Config(**given)
     except (TypeError, ValueError, AttributeError) as error:
         raise XconvError(f"the file's configuration does not fit block {block.name}: {error}") from error
+
+
+@dataclass(frozen=True)
+class Exported:
+    """A file that was written, how, and what it was held to."""
+
+    path: Path
+    source: str
+    framework: str  # that lent the weights and gave the right answers
+    route: str  # "block", "direct", or the framework's own exporter
+    why: str  # it was not direct
+    nodes: int
+    bytes: int
+    opset: int
+    dtype: str
+    layout: str
+    inputs: Mapping[str, tuple[int | str, ...]]
+    outputs: Mapping[str, tuple[int | str, ...]]
+    checks: tuple[check.Check, ...]
+    seconds: Mapping[str, float]
+
+    def to_json(self) -> dict[str, Any]:
+        return {**asdict(self), "path": str(self.path), "checks": [c.to_json() for c in self.checks]}
+
+
+def export(
+    source: Any,
+    path: str | Path,
+    input_shape: Sequence[int] | Sequence[Sequence[int]] | None = None,
+    *,
+    weights: Any = None,
+    case: str | Case | None = None,
+    runtimes: str | Sequence[str] | None = None,
+    dtype: str = "float32",
+    layout: str = "channels_first",
+    opset: int = OPSET,
+    dynamic: str | None = None,
+    lower: bool = False,
+    force: bool = False,
+) -> Exported:
+    """Write a block or a model as ONNX, and run the file before it is handed over.
+
+    It is run at the given shape, another batch, sizes of the other parity, a non-square and a doubled size, where they
+    can vary, and held to the source. What does not agree is not written.
+
+    Args:
+        source: the name of a block, a block, or a torch or Keras model.
+        path: of the file to write.
+        input_shape: (N, C, *spatial), or one for each input; a block's case and most Keras models bring their own.
+        weights: for a block: an instance of either framework, or leaves in torch layout; random if not given.
+        case: for a block: the name of one of its cases, or a Case of your own; the first by default.
+        runtimes: that run the file, "all" for all that are here; ONNX Runtime or the first that is by default.
+        dtype: "float32", "float64", "float16" or "bfloat16".
+        layout: "channels_first", or "channels_last" for (N, *spatial, C) on both ends.
+        opset: 13 to 26.
+        dynamic: letters of the axes whose size stays open, such as "NHW"; by default all that can vary.
+        lower: write float64 convolutions with operators that ONNX Runtime has in double.
+        force: replace an existing file.
+
+    Raises:
+        ExportError: if the file does not compute what the source computes; nothing is written.
+        XconvError: for bad input; nothing is written.
+    """
+    files.target(path, force)
+    numpy_dtype(dtype)
+    subject = _source(source, input_shape, weights, case)
+    return export_source(subject, path, Options(dtype, layout, opset, dynamic, lower), runtimes, force)
+
+
+def _source(source: Any, shape: Any, weights: Any, case: str | Case | None) -> Source:
+    if isinstance(source, str):
+        source = block(source)
+    if isinstance(source, Block):
+        found = source.cases[0] if case is None else source.case(case) if isinstance(case, str) else case
+        if shape is not None:
+            found = Case(found.name, found.config, tuple(shape), found.nodes)
+        return block_source(source, found, weights)
+    if weights is not None or case is not None:
+        raise XconvError("weights and case are for blocks; a model brings its own")
+    shapes = [shape] if shape is not None and isinstance(shape[0], int) else shape
+    return model_source(source, shapes)
+
+
+def export_source(
+    source: Source, path: str | Path, options: Options, names: str | Sequence[str] | None = None, force: bool = False
+) -> Exported:
+    """Write, run, and only then hand over.
+
+    Raises:
+        ExportError: if the file does not compute what the source computes; nothing is written.
+        XconvError: for bad input; nothing is written.
+    """
+    begin = time.perf_counter()
+    model, route, why = source.write(options)
+    if options.lower:
+        from .float64 import lower
+
+        model = lower(model)
+    written = time.perf_counter()
+    engines = chosen(names, options.dtype) if names else _default(options.dtype, options.lower)
+    if options.dtype == "float64" and not options.lower:
+        engines = [r for r in engines if options.dtype in r.dtypes]
+    onnx.checker.check_model(model, full_check=True)
+    checks = hold(model, source, engines, options)
+    _record(model, checks, engines)
+    files.write(model, path, force)
+    return Exported(
+        Path(path), source.name, source.framework, route, why, len(model.graph.node), Path(path).stat().st_size,
+        model.opset_import[0].version, options.dtype, options.layout,
+        {i.name: dims(i) for i in model.graph.input}, {o.name: dims(o) for o in model.graph.output}, tuple(checks),
+        {"write": written - begin, "check": time.perf_counter() - written},
+    )  # fmt: skip
+
+
+def _default(dtype: str, lowered: bool) -> list[Runtime]:
+    able = [r for r in runtimes().values() if r.available() and dtype in (r.dtypes | (r.lowered if lowered else set()))]
+    if not able:
+        raise XconvError(f"no runtime here computes in {dtype}: pip install onnxruntime, or onnx for its evaluator")
+    return able[:1]
+
+
+def dims(info: onnx.ValueInfoProto) -> tuple[int | str, ...]:
+    """A declared shape: sizes, and names where they vary."""
+    return tuple(d.dim_param or d.dim_value for d in info.type.tensor_type.shape.dim)
+
+
+def hold(model: onnx.ModelProto, source: Source, engines: Sequence[Runtime], options: Options) -> list[check.Check]:
+    """Every runtime at every shape against the source; without a source that can be run, against each other in float64.
+
+    Raises:
+        ExportError: at a disagreement.
+    """
+    turned = options.layout == "channels_last"
+    to, back = (channels_last, channels_first) if turned else (np.asarray, np.asarray)
+    fixed = [[not d.dim_param for d in i.type.tensor_type.shape.dim] for i in model.graph.input]
+    if turned:
+        fixed = [[f[0], f[-1], *f[1:-1]] if len(f) > 2 else f for f in fixed]
+    shapes = check.shapes_to_run(source.shapes, fixed)
+    kind = numpy_dtype(options.dtype)
+    names = [i.name for i in model.graph.input]
+
+    def feeds(wanted: check.Shapes) -> list[np.ndarray]:
+        if source.feeds:
+            xs = source.feeds(wanted)
+        else:
+            xs = [check.numbers(s, 1, n, "float32") for n, s in zip(names, wanted, strict=True)]
+        return [to(x.astype(kind) if x.dtype.kind == "f" else x) for x in xs]
+
+    wide = "float64" if options.dtype == "float64" else "float32"
+    run = source.run(wide) if source.run else _evaluator(model)
+    return check.run_checks(model, lambda xs: [to(y) for y in run([back(x) for x in xs])], shapes, engines,
+                            options.dtype, feeds)  # fmt: skip
+
+
+def _evaluator(model: onnx.ModelProto):
+    """Who answers when no framework can: the reference evaluator on the same graph in float64."""
+    from .float64 import widen
+
+    run = runtimes()["reference"].open(widen(model).SerializeToString())
+    names = [i.name for i in model.graph.input]
+    return lambda xs: run(
+        {n: x.astype("float64") if x.dtype.kind == "f" else x for n, x in zip(names, xs, strict=True)}
+    )
+
+
+def _record(model: onnx.ModelProto, checks: Sequence[check.Check], engines: Sequence[Runtime]) -> None:
+    """Write into the file what it was held to; not the differences, which are the rounding of one framework."""
+    ran = [c for c in checks if c.difference is not None]
+    said = {
+        "runtimes": {r.name: r.version for r in engines},
+        "shapes": [list(map(list, shapes)) for shapes in dict.fromkeys(c.shapes for c in ran)],
+        "allowed": max((c.allowed for c in ran), default=0.0),
+    }
+    entry = model.metadata_props.add()
+    entry.key, entry.value = "checked", json.dumps(said)

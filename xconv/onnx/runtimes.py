@@ -176,7 +176,7 @@ class Tract(Runtime):
     """tract, of Sonos. It loads files, so the model passes through one."""
 
     name = package = "tract"
-    dtypes = frozenset({"float32", "float64", "float16"})
+    lowered = frozenset({"float64"})  # it convolves in double, but a double Gemm gets a float32 beta
 
     def _open(self, model: bytes, threads: int) -> Run:
         import tract
@@ -264,7 +264,8 @@ class JavaScript(Runtime):
 
     def _ask(self, question: dict) -> dict:
         process = self._process
-        assert process.stdin and process.stdout
+        assert process.stdin is not None
+        assert process.stdout is not None
         try:
             process.stdin.write(json.dumps(question) + "\n")
             process.stdin.flush()
