@@ -43,13 +43,13 @@ class Graph:
         """Of the weights; float32 where there are none and nothing else was asked for."""
         return self._dtype or next((w.dtype for w in self._given.values()), np.dtype("float32"))
 
-    def weight(self, name: str) -> str:
-        """The initializer of one weight."""
+    def weight(self, name: str, array: np.ndarray | None = None) -> str:
+        """The initializer of one weight, or of `array`, made from weights and given a name of its own."""
         name = self._prefix + name
-        return self._initializer(name, self._given[name])
+        return self._initializer(name, self._given[name] if array is None else array)
 
     def array(self, name: str) -> np.ndarray:
-        """The numbers of one weight, for a constant made from them."""
+        """The numbers of one weight."""
         return self._given[self._prefix + name]
 
     def weights(self, path: str = "") -> tuple[str, ...]:
