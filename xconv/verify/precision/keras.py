@@ -1,0 +1,81 @@
+"""A Keras model in float64, whatever it is made of: its variables and dtype policies are lifted, then put back.
+
+Rebuilding from a configuration would lose custom layers without one, and a factory may hold layers made elsewhere, so
+the very instance is used. A layer whose policy is not the default of its model keeps it: that is a finding, not noise.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import keras
+import numpy as np
+
+from ...frameworks.keras import to_numpy
+
+
+def _x64(dtype: str) -> Any:
+    """JAX has float64 only where it is asked for; returns what it was."""
+    if keras.backend.backend() != "jax":
+        return None
+    import jax
+
+    before = jax.config.jax_enable_x64
+    if dtype == "float64":
+        jax.config.update("jax_enable_x64", True)
+    return before
+
+
+def main_dtype(model: keras.Layer) -> str:
+    """The dtype of most variables: the one that is lifted."""
+    counts: dict[str, int] = {}
+    for v in model.variables:
+        if "float" in v.dtype:
+            counts[v.dtype] = counts.get(v.dtype, 0) + int(np.prod(v.shape))
+    return max(counts, key=lambda d: counts[d]) if counts else keras.config.floatx()
+
+
+def _inputs(layers: list[keras.Layer]) -> list[Any]:
+    """The symbolic inputs of functional models, which cast what they are given."""
+    found = []
+    for layer in layers:
+        for model in (layer, getattr(layer, "_functional", None)):
+            found += list(getattr(model, "_inputs", None) or [])
+    return found
+
+
+@contextmanager
+def lifted(model: keras.Layer, dtype: str = "float64") -> Iterator[None]:
+    """Let a model compute in `dtype`; on leaving, variables, policies and floatx are what they were."""
+    own = main_dtype(model)
+    before_x64, before_floatx = _x64(dtype), keras.config.floatx()
+    layers = [model, *model._flatten_layers(include_self=False)]
+    held = [(v, v._value, v._dtype, to_numpy(v)) for v in model.variables]
+    policies = [(layer, layer._dtype_policy) for layer in layers]
+    symbolic = [(t, t._dtype) for t in _inputs(layers)]
+    policy = keras.DTypePolicy(dtype)
+    try:
+        keras.config.set_floatx(dtype)
+        for v, _, was, array in held:
+            if was == own:
+                v._dtype = dtype
+            v._initialize(keras.ops.convert_to_tensor(array.astype(dtype) if was == own else array.copy()))
+        for layer, was in policies:
+            if was.name == own:
+                layer._dtype_policy = policy
+        for tensor, was in symbolic:
+            if was == own:
+                tensor._dtype = dtype
+        yield
+    finally:
+        for v, value, was, _ in held:
+            v._value, v._dtype = value, was
+        for layer, was in policies:
+            layer._dtype_policy = was
+        for tensor, was in symbolic:
+            tensor._dtype = was
+        keras.config.set_floatx(before_floatx)
+        if before_x64 is not None:
+            import jax
+
+            jax.config.update("jax_enable_x64", before_x64)
