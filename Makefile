@@ -1,0 +1,33 @@
+# Each target sets itself up: all it needs is python3 and make.
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/ready
+
+.PHONY: parity test bench lint clean
+
+parity: $(READY)  ## prove every block equal in PyTorch, Keras and ONNX
+	@echo "xconv: holding every block to its twin (table at the end; out/parity.html has the plots)"
+	@mkdir -p out
+	$(BIN)/xconv parity --json out/parity.json --html out/parity.html
+
+test: $(READY)  ## lint, types and tests
+	@echo "xconv: lint, types, tests"
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+bench: $(READY)  ## time every block, side by side
+	@echo "xconv: timing the quick set (table at the end; out/bench.html has the plots)"
+	@mkdir -p out
+	$(BIN)/xconv bench --quick --json out/bench.json --html out/bench.html
+
+$(READY): pyproject.toml constraints.txt
+	@echo "xconv: setting up $(VENV) with the tested versions (PyTorch, TensorFlow, JAX, ONNX: some minutes)"
+	python3 -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+clean:
+	rm -rf $(VENV) out
