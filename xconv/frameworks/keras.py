@@ -1,6 +1,7 @@
 """The door to Keras 3, on its TensorFlow, JAX and torch backends."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import keras
@@ -35,6 +36,25 @@ def from_numpy(array: np.ndarray) -> Any:
 
         return torch_from_numpy(array).to(keras.src.backend.torch.core.get_device())
     return keras.ops.convert_to_tensor(array)
+
+
+@contextmanager
+def true_float64() -> Iterator[None]:
+    """Float64 that stays float64 on every backend.
+
+    On all backends but TensorFlow Keras's own table of result types turns float64 into float32 (keras 3.15.1,
+    backend/common/dtypes.py), and with it dense layers, means, normalisations, losses and optimizers. Inside this
+    context that one entry says float64.
+    """
+    from keras.src.backend.common import dtypes
+
+    table = dtypes.BIT64_TO_BIT32_DTYPE
+    before = table["float64"]
+    table["float64"] = "float64"
+    try:
+        yield
+    finally:
+        table["float64"] = before
 
 
 def children(layer: keras.Layer) -> Iterator[tuple[str, keras.Layer]]:
