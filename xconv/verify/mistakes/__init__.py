@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib import import_module
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -154,6 +155,6 @@ def _setup(recipe: Callable, varied: Mapping[str, Any]) -> Callable:
 
 def wanted(function: Callable, varied: Mapping[str, Any]) -> dict[str, Any]:
     """Those of the varied words that a function takes: a net's, or its recipe's, or its loading code's."""
-    from inspect import signature
-
-    return {word: value for word, value in varied.items() if word in signature(function).parameters}
+    parameters = signature(function).parameters
+    anything = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
+    return {word: value for word, value in varied.items() if anything or word in parameters}

@@ -1,0 +1,1 @@
+"""Attention: scale, masks, heads, and where the normalisation stands."""

@@ -1,0 +1,1 @@
+"""Axes: flatten, reshape, permute, reduce, concatenate, shuffle pixels."""

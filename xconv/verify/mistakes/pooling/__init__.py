@@ -1,0 +1,1 @@
+"""Pooling and resizing: kinds, borders, bins, interpolation."""

@@ -1,0 +1,1 @@
+"""Recurrent layers: gates, directions, last steps; and embeddings."""

@@ -1,0 +1,1 @@
+"""The user's own loading code: what it swaps, transposes, forgets."""

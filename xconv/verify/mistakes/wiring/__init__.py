@@ -1,0 +1,1 @@
+"""What is joined to what, in which order, and what is shared."""
