@@ -1,0 +1,201 @@
+"""The suite agrees on healthy blocks, and calls every planted fault different."""
+
+from dataclasses import replace
+
+import numpy as np
+import onnx
+import pytest
+
+from xconv.block import Case
+from xconv.blocks.conv.spec import Config
+from xconv.parity import engines, report, suite, work
+from xconv.parity.checks import AGREE, DIFFER, UNPROVEN, Row, Subject, compare, unlike
+from xconv.parity.suite import Gap, Task, rows_of, with_gaps
+
+ENGINES = [engines.ENGINES[name] for name in ("torch", "tensorflow", "reference")]
+
+
+def here(_, function, *arguments):
+    """A worker that is this very process."""
+    return function(*arguments)
+
+
+def task(config=None, shape=(2, 3, 6, 6), block="conv", dtype="float64"):
+    config = config or Config(3, 4, (3, 3), padding="same")
+    return Task(block, Case("planted", config, shape), "random", dtype)
+
+
+def differing(task, ask=here):
+    """(engine, check) of every row that differs."""
+    return {(row.engine, row.check) for row in rows_of(task, ENGINES, ask) if row.status == DIFFER}
+
+
+def planted(engine, change):
+    """A worker like `here` in which `change` is made to every question that this engine gets, or to its answer."""
+
+    def ask(name, function, *arguments):
+        if name != engine:
+            return function(*arguments)
+        return change(function, *arguments)
+
+    return ask
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_a_healthy_block_agrees_in_every_check(dtype):
+    rows = list(rows_of(task(dtype=dtype), ENGINES, here))
+    assert {row.status for row in rows} == {AGREE}
+    assert {row.check for row in rows} == {
+        "fresh models disagree", "weights round trip", "outputs", "input gradient", "weight gradients",
+        "onnx from torch", "onnx from keras",
+    }  # fmt: skip
+    assert all(row.compared for row in rows)
+
+
+def test_a_wrong_pad_differs():
+    def shifted(function, room, question):
+        wrong = replace(question.config, padding=((2, 0), (1, 1)))
+        return function(room, replace(question, config=wrong))
+
+    found = differing(task(), planted("tensorflow", shifted))
+    assert ("tensorflow", "outputs") in found
+    assert ("tensorflow", "input gradient") in found
+
+
+def test_a_transposed_square_kernel_differs():
+    def transposed(function, room, question):
+        leaf = question.weights[0]
+        turned = replace(leaf, weights={**leaf.weights, "weight": leaf.weights["weight"].swapaxes(2, 3)})
+        return function(room, replace(question, weights=(turned,)))
+
+    found = differing(task(), planted("tensorflow", transposed))
+    assert {("tensorflow", "outputs"), ("tensorflow", "weights round trip")} <= found
+
+
+def test_a_wrong_group_order_differs():
+    def reordered(function, room, question):
+        leaf = question.weights[0]
+        rolled = replace(leaf, weights={**leaf.weights, "weight": np.roll(leaf.weights["weight"], 2, axis=0)})
+        return function(room, replace(question, weights=(rolled,)))
+
+    grouped = task(Config(4, 4, (3, 3), groups=2), (2, 4, 6, 6))
+    assert ("tensorflow", "outputs") in differing(grouped, planted("tensorflow", reordered))
+
+
+def test_swapped_weights_of_equal_shape_differ():
+    def swapped(function, room, question):
+        leaf = question.weights[0]
+        weights = {**leaf.weights, "bias": -leaf.weights["bias"]}
+        return function(room, replace(question, weights=(replace(leaf, weights=weights),)))
+
+    assert ("tensorflow", "outputs") in differing(task(), planted("tensorflow", swapped))
+
+
+@pytest.mark.parametrize("quantity", ["input_gradients", "weight_gradients"])
+def test_a_zeroed_gradient_differs(quantity):
+    def zeroed(function, *arguments):
+        answer = function(*arguments)
+        return replace(answer, **{quantity: {n: a * 0 for n, a in getattr(answer, quantity).items()}})
+
+    check = {"input_gradients": "input gradient", "weight_gradients": "weight gradients"}[quantity]
+    assert ("tensorflow", check) in differing(task(), planted("tensorflow", zeroed))
+
+
+def test_a_truncated_graph_differs():
+    def truncated(function, *arguments):
+        result = function(*arguments)
+        if function is not work.write_onnx:
+            return result
+        model = onnx.load_from_string(result)
+        last = model.graph.node.pop()
+        model.graph.node[-1].output[0] = last.output[0]
+        return model.SerializeToString()
+
+    relu = task(Config(3, 4, (3, 3), activation="relu"))
+    assert differing(relu, planted("reference", truncated)) == {
+        ("reference", "onnx from torch"), ("reference", "onnx from keras"),
+    }  # fmt: skip
+
+
+def test_weights_that_lose_bits_on_the_way_differ():
+    def halved(function, *arguments):
+        answer = function(*arguments)
+        leaf = answer.weights[0]
+        coarse = replace(leaf, weights={n: a.astype("float16").astype(a.dtype) for n, a in leaf.weights.items()})
+        return replace(answer, weights=(coarse,))
+
+    assert ("tensorflow", "weights round trip") in differing(task(), planted("tensorflow", halved))
+
+
+def test_fresh_models_that_agree_prove_nothing():
+    subject = Subject("conv", "planted", "tensorflow", "float64", "random")
+    y = {"y0": np.ones(3)}
+    assert unlike(subject, "fresh", y, y, {"y0": 1e-12}).status == DIFFER
+    assert unlike(subject, "fresh", {"y0": np.zeros(3)}, y, {"y0": 1e-12}).status == AGREE
+
+
+def test_nothing_compared_is_unproven_and_what_is_missing_or_not_finite_differs():
+    one = {"y": np.ones(2)}
+    assert compare({}, {}, {})["status"] == UNPROVEN
+    assert compare({"y": np.ones(0)}, {"y": np.ones(0)}, {"y": 1.0})["status"] == UNPROVEN
+    assert compare({}, one, {"y": 1.0})["status"] == DIFFER
+    assert compare({"y": np.ones(3)}, one, {"y": 1.0})["status"] == DIFFER
+    assert compare({"y": np.array([1, np.nan])}, one, {"y": 1.0})["status"] == DIFFER
+    assert compare({"y": np.ones(2) + 1e-9}, one, {"y": 0.0})["status"] == DIFFER
+
+
+def test_the_allowance_grows_with_the_length_of_sums_and_the_dtypes_roundoff():
+    short, long = Config(2, 3, (1, 1)), Config(32, 3, (5, 5), padding="same")
+    allowed = {}
+    for name, config in (("short", short), ("long", long)):
+        x = np.random.default_rng(0).normal(size=(1, config.cin, 8, 8))
+        question = work.Question("conv", config, "float64", x, work.drawn("conv", config, "float64"))
+        for dtype in ("float64", "float32"):
+            allowed[name, dtype] = work.allowances(question, dtype)["outputs:y0"]
+    assert allowed["long", "float64"] > 5 * allowed["short", "float64"]
+    assert 1e8 < allowed["long", "float32"] / allowed["long", "float64"] < 1e9  # 2**29, but for a second reference
+
+
+def row(status=DIFFER, engine="jax"):
+    return Row("conv", "a", "outputs", engine, "float64", "random", status, 1)
+
+
+def test_a_gap_explains_what_fails_and_is_refuted_by_what_agrees():
+    gap = Gap("jax", "conv/*", "a reason")
+    (explained,), refuted = with_gaps([row()], [gap])
+    assert (explained.status, refuted) == (UNPROVEN, [])
+    assert "a reason" in explained.reason
+    assert with_gaps([row(AGREE)], [gap])[1] == [gap]
+    assert with_gaps([row(engine="torch")], [gap])[0][0].status == DIFFER
+
+
+def test_the_exit_status_tells_the_three_verdicts_apart():
+    assert [report.status([row(s)]) for s in (AGREE, DIFFER, UNPROVEN)] == [0, 1, 3]
+    assert report.status([]) == 3
+
+
+def dies():
+    import os
+
+    os._exit(1)
+
+
+def test_a_worker_that_dies_costs_its_own_question_only():
+    with engines.Workers() as workers:
+        with pytest.raises(engines.WorkerFailed, match="died"):
+            workers.ask("reference", dies)
+        assert workers.ask("reference", abs, -1) == 1
+        with pytest.raises(engines.WorkerFailed, match="ValueError"):
+            workers.ask("reference", int, "x")
+
+
+def test_an_engine_that_is_not_installed_is_unproven_and_named():
+    absent = replace(engines.ENGINES["openvino"], needs=("no_such_library",))
+    (found,) = rows_of(task(), [absent], here)
+    assert (found.status, found.engine) == (UNPROVEN, "openvino")
+    assert "xconv[openvino]" in found.reason
+    assert not found.compared
+
+
+def test_the_recorded_gaps_can_be_read():
+    assert all(gap.reason for gap in suite.gaps())
