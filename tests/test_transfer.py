@@ -1,0 +1,107 @@
+"""Weights go from one framework to the other and come back bit for bit; what cannot be placed is refused by name."""
+
+import keras
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import xconv
+import xconv.keras
+import xconv.torch
+from xconv.errors import TransferError, XconvError
+from xconv.frameworks import torch as torch_door
+
+DTYPES = ("float64", "float32", "float16", "bfloat16")
+
+
+@pytest.fixture(autouse=True)
+def _float32():
+    keras.config.set_floatx("float32")
+    keras.config.set_dtype_policy("float32")
+
+
+def chain(classes=5):
+    """A torch chain and its Keras port, with other names."""
+    ours = nn.Sequential(
+        nn.Conv2d(3, 8, 3),
+        nn.BatchNorm2d(8),
+        nn.ReLU(),
+        nn.Conv2d(8, 8, 3),
+        nn.Flatten(),
+        nn.Linear(8 * 4 * 4, classes),
+    )
+    inner = (
+        keras.layers.Conv2D(8, 3), keras.layers.BatchNormalization(epsilon=1e-5), keras.layers.ReLU(),
+        keras.layers.Conv2D(8, 3), keras.layers.Flatten(), keras.layers.Dropout(0.5), keras.layers.Dense(classes),
+    )  # fmt: skip
+    return ours.eval(), keras.Sequential([keras.Input((8, 8, 3)), *inner])
+
+
+def outputs(torch_model, keras_model, shape=(2, 3, 8, 8)):
+    x = np.random.default_rng(0).normal(size=shape).astype("float32")
+    return torch_model(torch.from_numpy(x)).detach().numpy(), np.asarray(keras_model(np.moveaxis(x, 1, -1)))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_a_round_trip_through_keras_keeps_every_bit(dtype):
+    keras.config.set_dtype_policy(dtype)
+    model = xconv.torch.Bottleneck(8, 3, 6).to(getattr(torch, dtype))
+    there, back = xconv.keras.Bottleneck(3, 6), xconv.torch.Bottleneck(8, 3, 6).to(getattr(torch, dtype))
+    there.build((None, 8, 8, 8))
+    assert not torch.equal(model.squeeze.weight, back.squeeze.weight)
+    xconv.transfer(model, there)
+    xconv.transfer(there, back)
+    for name, tensor in model.state_dict().items():
+        assert torch_door.to_numpy(tensor).tobytes() == torch_door.to_numpy(back.state_dict()[name]).tobytes()
+
+
+def test_unlike_names_are_paired_by_kind_and_shape_and_the_flatten_is_reordered():
+    ours, theirs = chain()
+    pairs = xconv.transfer(ours, theirs)
+    assert set(pairs) == {"0", "1", "3", "5"}
+    a, b = outputs(ours, theirs)
+    np.testing.assert_allclose(a, b, atol=1e-6)
+
+
+def test_two_that_fit_equally_are_refused_until_they_are_named():
+    ours = nn.Sequential(nn.Conv2d(3, 3, 3), nn.Conv2d(3, 3, 3))
+    x = keras.Input((8, 8, 3))
+    left, right = (keras.layers.Conv2D(3, 3, name=name) for name in ("left", "right"))
+    theirs = keras.Model(x, keras.layers.Add()([left(x), right(x)]))
+    with pytest.raises(TransferError, match=r"0 \(Conv2d\) fits left \(Conv2D\) and right \(Conv2D\)"):
+        xconv.transfer(ours, theirs)
+    assert xconv.transfer(ours, theirs, names={"0": "right"}) == {"0": "right", "1": "left"}
+    np.testing.assert_array_equal(np.asarray(right.bias), ours[0].bias.detach().numpy())
+
+
+def conv(filters=8, kernel=3, **kwargs):
+    return keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Conv2D(filters, kernel, name="conv", **kwargs)])
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "sentence"),
+    [
+        (lambda: nn.Conv2d(3, 8, 3), lambda: conv(kernel=5), r"arrives as \(3, 3, 3, 8\).*target holds \(5, 5, 3, 8\)"),
+        (lambda: nn.Conv2d(3, 8, 3), lambda: conv(use_bias=False), "bias has no counterpart"),
+        (lambda: nn.Conv2d(3, 8, 3).double(), conv, "float64 and would lose bits in float32"),
+        (lambda: nn.Sequential(nn.Conv2d(3, 8, 3), nn.Conv2d(8, 8, 3)), conv, "2 layers with weights cannot fill 1"),
+        (lambda: nn.Bilinear(3, 3, 8), conv, r"\(Bilinear\).*fits nothing"),
+        (lambda: nn.Conv2d(3, 8, 3), lambda: nn.Conv2d(3, 8, 3), "load_state_dict"),
+    ],
+)
+def test_what_cannot_be_placed_is_refused_by_name_and_nothing_is_written(source, target, sentence):
+    target = target()
+    before = [np.asarray(w).copy() for w in target.weights] if isinstance(target, keras.Model) else []
+    with pytest.raises(TransferError, match=sentence):
+        xconv.transfer(source(), target)
+    assert all((np.asarray(w) == b).all() for w, b in zip(getattr(target, "weights", []), before, strict=False))
+
+
+def test_what_is_no_model_or_has_no_weights_yet_is_refused():
+    with pytest.raises(XconvError, match="neither a torch"):
+        xconv.transfer(3, nn.Conv2d(3, 8, 3))
+    with pytest.raises(XconvError, match="has no weights yet"):
+        xconv.transfer(nn.Conv2d(3, 8, 3), keras.layers.Conv2D(8, 3))
+    with pytest.raises(TransferError, match="the source has no leaf 'x'"):
+        xconv.transfer(nn.Conv2d(3, 8, 3), conv(), names={"x": "conv"})
