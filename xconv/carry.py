@@ -47,7 +47,8 @@ def moved(array: np.ndarray, slot: Slot, side: str, shape: tuple[int, ...]) -> n
     Raises:
         ValueError: if it cannot have that shape.
     """
-    here, there = slot.axes(side), slot.axes(OTHER[side])
+    here = _ones(slot.axes(side), array.shape)
+    there = _ones(slot.axes(OTHER[side]), shape)
     # Words of the target settle what a composite word of the source leaves open, as (g m) in a depthwise kernel.
     simple = there.split()
     sizes = dict(slot.sizes)
@@ -55,13 +56,43 @@ def moved(array: np.ndarray, slot: Slot, side: str, shape: tuple[int, ...]) -> n
         ends = simple[simple.index("...") + 1 :] if "..." in simple else simple
         known = dict(zip(reversed(ends), reversed(shape), strict=False))
         sizes |= {word: known[word] for word in ends if word.isidentifier() and word in here}
+    if slot.gates:
+        sizes["g"] = len(slot.gates)
     try:
-        out = rearrange(array, f"{here} -> {there}", **sizes)
+        if "p" in here.split() and "p" not in there.split():
+            array, here = array.sum(0, dtype=array.dtype), here.removeprefix("p ")
+        if slot.gates:
+            apart = here.replace("(", "").replace(")", "")
+            array = rearrange(array, f"{here} -> {apart}", **sizes)
+            order = slot.gates if side == "torch" else tuple(np.argsort(slot.gates))
+            array, here = array.take(order, axis=apart.split().index("g")), apart
+        if "p" in there.split() and "p" not in _words(here):
+            array, here = np.stack([array, *[np.zeros_like(array)] * (shape[0] - 1)]), f"p {here}"
+        out = rearrange(array, f"{here} -> {there}", **{k: n for k, n in sizes.items() if k in _words(here)})
     except EinopsError as error:
         raise ValueError(f"{array.shape} does not read as ({here})") from error
     if out.shape != shape:
         raise ValueError(f"{array.shape} ({here}) arrives as {out.shape} ({there}), target holds {shape}")
     return out
+
+
+def _words(axes: str) -> list[str]:
+    return axes.replace("(", " ").replace(")", " ").split()
+
+
+def _ones(axes: str, shape: tuple[int, ...]) -> str:
+    """Axis words with `_` written out for an array of that shape."""
+    return axes.replace("_", " ".join("1" * (len(shape) - len(axes.split()) + 1))) if "_" in axes.split() else axes
+
+
+def _held(leaf: Leaf, name: str | tuple[str, ...]) -> np.ndarray | None:
+    """A weight by its name, or several stacked; None if the leaf has it not."""
+    if isinstance(name, str):
+        return leaf.weights.get(name)
+    parts = [leaf.weights.get(n) for n in name]
+    if any(p is None for p in parts) or len({p.shape for p in parts if p is not None}) > 1:
+        return None
+    return np.stack(parts)  # type: ignore[arg-type]
 
 
 def carry_leaf(source: Leaf, target: Leaf, side: str, row: Rule | None = None) -> Leaf:
@@ -70,22 +101,44 @@ def carry_leaf(source: Leaf, target: Leaf, side: str, row: Rule | None = None) -
     Raises:
         TransferError: if a weight of either has no counterpart, or a shape does not fit.
     """
-    other, carried = OTHER[side], {}
+    other = OTHER[side]
+    carried: dict[str, np.ndarray] = {}
     row = rule_for(side, source, target) if row is None else row
+    placed: set[str] = set()
+    alone: list[tuple[Leaf, Leaf, str]] = []
     for slot in row:
         here, there = slot.name(side), slot.name(other)
-        if (here in source.weights) != (there in target.weights):
-            having, lacking, name = (source, target, here) if here in source.weights else (target, source, there)
+        array, room = _held(source, here), _held(target, there)
+        if array is None or room is None:
+            if array is not None or room is not None:
+                name = here if array is not None else there
+                pair = (source, target) if array is not None else (target, source)
+                alone += [(*pair, n) for n in _names(name)]
+            continue
+        try:
+            out = moved(array, slot, side, room.shape)
+        except ValueError as error:
+            raise TransferError(f"{source}.{_said(here)} does not fit {target}.{_said(there)}: {error}") from None
+        carried |= {there: out} if isinstance(there, str) else dict(zip(there, out, strict=True))
+        placed |= {*_names(here), *(f"to {n}" for n in _names(there))}
+    for having, lacking, name in alone:  # unless another row of the same weights has placed it
+        if (name if having is source else f"to {name}") not in placed:
             raise TransferError(f"{having}.{name} has no counterpart in {lacking}: only one side has it")
-        if here in source.weights:
-            try:
-                carried[there] = moved(source.weights[here], slot, side, target.weights[there].shape)
-            except ValueError as error:
-                raise TransferError(f"{source}.{here} does not fit {target}.{there}: {error}") from None
-    for leaf, names in ((source, {s.name(side) for s in row}), (target, {s.name(other) for s in row})):
+    for leaf, names in (
+        (source, {n for s in row for n in _names(s.name(side))}),
+        (target, {n for s in row for n in _names(s.name(other))}),
+    ):
         if unplaced := set(leaf.weights) - names:
             raise TransferError(f"{leaf} holds {', '.join(sorted(unplaced))}, which no rule carries")
     return replace(target, weights=carried)
+
+
+def _names(name: str | tuple[str, ...]) -> tuple[str, ...]:
+    return (name,) if isinstance(name, str) else name
+
+
+def _said(name: str | tuple[str, ...]) -> str:
+    return " + ".join(_names(name))
 
 
 def carry(source: Leaves, target: Leaves, side: str, pairs: Mapping[str, str] | None = None, rows=None) -> list[Leaf]:

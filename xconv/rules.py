@@ -2,7 +2,9 @@
 
 A row is a pair of kinds (the class names of the two frameworks' layers) and a slot for each of their weights. Left to
 right a slot carries torch's array to Keras, right to left it comes back; gradients and optimizer moments travel by the
-same rows. The words are einops': `o` outputs, `i` inputs, `g` groups, `m` multiplier, `...` the spatial axes.
+same rows. The words are einops': `o` outputs, `i` inputs, `g` groups or gates, `m` multiplier, `...` the spatial axes;
+`p` counts tensors where several on one side are one on the other (a `p` that the other side lacks is summed, and comes
+back in the first of them), `_` stands for as many ones as the shape has.
 
     >>> [slot.keras for slot in rule("Conv2d", "Conv2D")]
     ['kernel', 'bias']
@@ -19,13 +21,14 @@ from .errors import TransferError
 class Slot:
     """One weight: its name and axis words on either side."""
 
-    torch: str
+    torch: str | tuple[str, ...]  # several tensors count as one, stacked along a first axis `p`
     torch_axes: str
-    keras: str
+    keras: str | tuple[str, ...]
     keras_axes: str
     sizes: tuple[tuple[str, int], ...] = ()  # only for words that neither shape settles, such as a flatten's (c h w)
+    gates: tuple[int, ...] = ()  # for each of Keras's gates (the word `g`), its number among torch's
 
-    def name(self, side: str) -> str:
+    def name(self, side: str) -> str | tuple[str, ...]:
         return self.torch if side == "torch" else self.keras
 
     def axes(self, side: str) -> str:
@@ -48,6 +51,46 @@ BATCH_NORM = (
     Slot("running_var", "c", "moving_variance", "c"),
 )
 
+PRELU = (Slot("weight", "c", "alpha", "_ c"),)
+LAYER_NORM = (Slot("weight", "c ...", "gamma", "... c"), Slot("bias", "c ...", "beta", "... c"))
+
+
+def recurrent(gates: str, order: tuple[int, ...] = (), two_biases: bool = False, layer: int = 0) -> Rule:
+    """The row of one recurrent layer: torch has two biases, Keras their sum (GRU: two rows of one tensor).
+
+    >>> recurrent("(g u)", (1, 0, 2), two_biases=True)[2].keras_axes
+    'p (g u)'
+    """
+    return _direction(gates, order, two_biases, f"l{layer}", "")
+
+
+def _direction(gates: str, order: tuple[int, ...], two_biases: bool, torch: str, keras: str) -> Rule:
+    biases = (f"bias_ih_{torch}", f"bias_hh_{torch}")
+    return (
+        Slot(f"weight_ih_{torch}", f"{gates} i", f"{keras}kernel", f"i {gates}", gates=order),
+        Slot(f"weight_hh_{torch}", f"{gates} i", f"{keras}recurrent_kernel", f"i {gates}", gates=order),
+        Slot(biases, f"p {gates}", f"{keras}bias", f"p {gates}" if two_biases else gates, gates=order),
+    )
+
+
+def bidirectional(gates: str, order: tuple[int, ...] = (), two_biases: bool = False) -> Rule:
+    """The row of a recurrent layer in both directions."""
+    return (
+        *_direction(gates, order, two_biases, "l0", "forward."),
+        *_direction(gates, order, two_biases, "l0_reverse", "backward."),
+    )
+
+
+LSTM, GRU, RNN = ("(g u)", (0, 1, 2, 3)), ("(g u)", (1, 0, 2), True), ("u",)  # Keras: i f c o; z r h
+_QKV = ("query", "key", "value")
+ATTENTION = (  # torch packs the three projections of the input where their widths agree
+    Slot("in_proj_weight", "(p h d) e", tuple(f"{n}.kernel" for n in _QKV), "p e h d"),
+    Slot("in_proj_bias", "(p h d)", tuple(f"{n}.bias" for n in _QKV), "p h d"),
+    *(Slot(f"{n[0]}_proj_weight", "(h d) e", f"{n}.kernel", "e h d") for n in _QKV),
+    Slot("out_proj.weight", "e (h d)", "attention_output.kernel", "h d e"),
+    Slot("out_proj.bias", "e", "attention_output.bias", "e"),
+)
+
 # (torch kinds, Keras kinds, rule); the kinds of a line pair each with each.
 ROWS: tuple[tuple[str, str, Rule], ...] = (
     ("Conv1d", "Conv1D", CONV),
@@ -62,10 +105,17 @@ ROWS: tuple[tuple[str, str, Rule], ...] = (
     ("Linear", "Conv2D", POINTWISE_DENSE),
     ("Conv2d", "Dense", DENSE_POINTWISE),
     ("BatchNorm1d BatchNorm2d BatchNorm3d", "BatchNormalization", BATCH_NORM),
-    ("LayerNorm", "LayerNormalization", AFFINE),
+    ("LayerNorm", "LayerNormalization", LAYER_NORM),
     ("GroupNorm InstanceNorm1d InstanceNorm2d InstanceNorm3d", "GroupNormalization", AFFINE),
     ("RMSNorm", "RMSNormalization", (Slot("weight", "...", "scale", "..."),)),
     ("Embedding", "Embedding", (Slot("weight", "v e", "embeddings", "v e"),)),
+    ("PReLU", "PReLU", PRELU),
+    ("LSTM", "LSTM", recurrent(*LSTM)),
+    ("GRU", "GRU", recurrent(*GRU)),
+    ("RNN", "SimpleRNN", recurrent(*RNN)),
+    ("LSTM", "Bidirectional", bidirectional(*LSTM)),
+    ("GRU", "Bidirectional", bidirectional(*GRU)),
+    ("MultiheadAttention", "MultiHeadAttention", ATTENTION),
 )
 
 # Buffers that count and do not compute: not weights of the function, in no row.

@@ -77,6 +77,14 @@ def children(layer: keras.Layer) -> Iterator[tuple[str, keras.Layer]]:
     yield from ((child.name, child) for child in layer._layers if id(child) in held)
 
 
+def _name(weight: Any, prefix: str, layer: keras.Layer) -> str:
+    """A weight's path within its layer; in a Bidirectional the direction stands for the generated names."""
+    if isinstance(layer, keras.layers.Bidirectional):
+        forward = any(weight is w for w in layer.forward_layer.weights)
+        return f"{'forward' if forward else 'backward'}.{weight.name}"
+    return weight.path.removeprefix(prefix).replace("/", ".")
+
+
 def _walk(layer: keras.Layer, path: str, seen: set[int]) -> Iterator[tuple[str, str, dict[str, Any]]]:
     if id(layer) in seen:
         return
@@ -88,9 +96,8 @@ def _walk(layer: keras.Layer, path: str, seen: set[int]) -> Iterator[tuple[str, 
     if direct:
         prefix = f"{layer.path}/" if layer.path else ""
         yield path, kind or type(layer).__name__, {
-            w.path.removeprefix(prefix).replace("/", ".") if len(direct) > len({v.name for v in direct}) else w.name: w
-            for w in direct
-        }  # fmt: skip
+            _name(w, prefix, layer) if len(direct) > len({v.name for v in direct}) else w.name: w for w in direct
+        }
     if kind is None:
         for name, child in below:
             yield from _walk(child, f"{path}.{name}" if path else name, seen)
