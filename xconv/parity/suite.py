@@ -197,6 +197,6 @@ def with_gaps(rows: Sequence[Row], known: Sequence[Gap]) -> tuple[list[Row], lis
         if matched and all(row.status == AGREE for row in matched):
             refuted.append(gap)
     for row in rows:
-        gap = next((gap for gap in known if row.status != AGREE and gap.matches(row)), None)
-        out.append(replace(row, status=UNPROVEN, reason=f"known gap: {gap.reason}") if gap else row)
+        found = next((gap for gap in known if row.status != AGREE and gap.matches(row)), None)
+        out.append(replace(row, status=UNPROVEN, reason=f"known gap: {found.reason}") if found else row)
     return out, refuted
