@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from math import prod
 
 Pads = tuple[tuple[int, int], ...]
-Padding = str | int | Sequence[int] | Sequence[tuple[int, int]]
+Padding = str | int | Sequence[int | tuple[int, int]]
 PADDINGS = ("valid", "same", "causal")
 
 
@@ -67,7 +67,7 @@ def check_padding(padding: Padding, rank: int) -> None:
         raise ValueError(f"padding={padding!r} must not be negative")
 
 
-def _pairs(padding: int | Sequence[int] | Sequence[tuple[int, int]], rank: int) -> Pads:
+def _pairs(padding: int | Sequence[int | tuple[int, int]], rank: int) -> Pads:
     values = (padding,) * rank if isinstance(padding, int) else tuple(padding)
     if len(values) != rank:
         raise ValueError(f"padding={padding!r} must name {rank} axes")

@@ -96,7 +96,8 @@ class Worker:
 
     def __init__(self, backend: str, patience: float = 300):
         self._backend, self._patience = backend, patience
-        self._lock, self._pool = threading.Lock(), None
+        self._lock = threading.Lock()
+        self._pool: ProcessPoolExecutor | None = None
 
     def ask(self, question: Callable[..., Any], *args: Any) -> Any:
         """`question(*args)`, answered in the worker.

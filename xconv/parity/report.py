@@ -197,7 +197,7 @@ def _heat_plot(rows: Sequence[Row]) -> str:
     """Error over allowance: blocks against engines and checks, the worst row of each cell."""
     names = list(dict.fromkeys(row.block for row in rows))
     columns = sorted({(row.engine, row.check) for row in rows if row.check != "fresh models disagree"})
-    worst = {}
+    worst: dict[tuple[str, str, str], float] = {}
     for row in rows:
         key = row.block, row.engine, row.check
         worst[key] = max(worst.get(key, 0.0), min(row.worst, 9.0))
