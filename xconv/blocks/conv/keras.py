@@ -98,19 +98,22 @@ def padded(x, pairs, first, mode):
 
 
 def _continued(x, axis, before, after, mode):
-    def cut(start, stop, step=None):
-        return x[(slice(None),) * axis + (slice(start, stop, step),)]
+    def cut(start, stop):
+        return x[(slice(None),) * axis + (slice(start, stop),)]
 
-    size, most = x.shape[axis], max(before, after)
-    if size is not None and most > size - (mode == "reflect") and mode != "replicate":
-        raise ValueError(f"{mode} padding of {most} asks for more than a size of {size} holds")
+    size = ops.shape(x)[axis]
+    known = all(isinstance(n, int) for n in (size, before, after))
+    if known and mode != "replicate" and max(before, after) > size - (mode == "reflect"):
+        raise ValueError(f"{mode} padding of {max(before, after)} asks for more than a size of {size} holds")
     if mode == "reflect":
-        ends = ops.flip(cut(1, before + 1), axis), ops.flip(cut(-after - 1, -1), axis)
+        ends = ops.flip(cut(1, before + 1), axis), ops.flip(cut(size - after - 1, size - 1), axis)
     elif mode == "replicate":
-        ends = ops.repeat(cut(0, 1), before, axis), ops.repeat(cut(-1, None), after, axis)
+        ends = ops.repeat(cut(0, 1), before, axis), ops.repeat(cut(size - 1, size), after, axis)
     else:
-        ends = cut(-before, None), cut(0, after)
-    parts = ([ends[0]] if before else []) + [x] + ([ends[1]] if after else [])
+        ends = cut(size - before, size), cut(0, after)
+    if known:
+        ends = (ends[0] if before else None), (ends[1] if after else None)
+    parts = [part for part in (ends[0], x, ends[1]) if part is not None]
     return ops.concatenate(parts, axis) if len(parts) > 1 else x
 
 
