@@ -1,0 +1,20 @@
+"""Convolution, batch normalisation, activation as an ONNX user writes it: one convolution that holds both."""
+
+from xconv.blocks.conv.onnx import activated
+from xconv.blocks.conv.spec import Config as Conv
+from xconv.onnx.graph import Graph
+
+from .spec import Config, conv, folded
+
+
+def graph(g: Graph, c: Config, x: str, path: str = "") -> str:
+    inner = g.scope(path) if path else g
+    return activated(g, convolution(inner, conv(c), x, "conv", "norm", c.epsilon), c.activation)
+
+
+def convolution(g: Graph, c: Conv, x: str, path: str, norm: str, epsilon: float = 1e-5) -> str:
+    """The convolution at `path`, evenly padded, with the normalisation at `norm` in its weights; their names say so."""
+    numbers = (g.array(f"{norm}.{name}") for name in ("weight", "bias", "running_mean", "running_var"))
+    kernel, bias = folded(g.array(f"{path}.weight"), *numbers, epsilon=epsilon)
+    names = g.weight(f"{path}+{norm}.weight", kernel), g.weight(f"{path}+{norm}.bias", bias)
+    return g.Conv(x, *names, kernel_shape=c.kernel, strides=c.stride, group=c.groups, pads=[*c.padding, *c.padding])
