@@ -40,11 +40,12 @@ def parity(
     """Hold every block, in both frameworks and ONNX, to the other framework's float64 answer."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+    from .dtypes import DTYPES
     from .parity import engines as e
     from .parity import report, suite
 
     chosen = [e.engine(n) for n in _words(engines) or (e.ENGINES if full else e.DEFAULT_ENGINES)]
-    todo = suite.tasks(names or [], _words(dtypes) or (e.ALL_DTYPES if full else e.DEFAULT_DTYPES))
+    todo = suite.tasks(names or [], _words(dtypes) or (DTYPES if full else e.DEFAULT_DTYPES))
     for path in (json, html):
         if path and not path.parent.is_dir():
             raise XconvError(f"cannot write {path}: {path.parent} is not a folder")

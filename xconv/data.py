@@ -7,6 +7,7 @@ from math import prod
 import numpy as np
 
 from .draw import numbers
+from .dtypes import numpy_dtype
 from .errors import need
 
 INPUTS = ("random", "photographs")
@@ -49,4 +50,4 @@ def inputs(kind: str, shape: Sequence[int], seed: int, dtype: str) -> np.ndarray
     """An input of (N, C, *spatial), exactly representable in `dtype`."""
     if kind == "random" or len(shape) < 3 or not prod(shape):
         return numbers(shape, seed, "input", dtype)
-    return photographs(shape, seed).astype(dtype)
+    return photographs(shape, seed).astype(numpy_dtype(dtype))

@@ -12,11 +12,12 @@ from zlib import crc32
 import numpy as np
 
 from .carry import Leaf, Leaves
+from .dtypes import numpy_dtype
 
 
-def numbers(shape: Sequence[int], seed: int, name: str = "", dtype="float32") -> np.ndarray:
+def numbers(shape: Sequence[int], seed: int, name: str = "", dtype: str = "float32") -> np.ndarray:
     """Standard normal numbers that depend on seed and name alone, rounded to `dtype`."""
-    return np.random.default_rng([seed, crc32(name.encode())]).normal(size=shape).astype(dtype)
+    return np.random.default_rng([seed, crc32(name.encode())]).normal(size=shape).astype(numpy_dtype(dtype))
 
 
 def _weight(name: str, shape: tuple[int, ...], seed: int, full: str) -> np.ndarray:
@@ -32,7 +33,7 @@ def draw(leaves: Leaves, seed: int, dtype: str = "float32") -> list[Leaf]:
     """Leaves of torch with random weights, exactly representable in `dtype` and given in it."""
     return [
         replace(leaf, weights={
-            name: _weight(name.rpartition(".")[2], array.shape, seed, f"{leaf.path}.{name}").astype(dtype)
+            name: _weight(name.rpartition(".")[2], array.shape, seed, f"{leaf.path}.{name}").astype(numpy_dtype(dtype))
             for name, array in leaf.weights.items()
         })
         for leaf in leaves.values()

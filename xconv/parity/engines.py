@@ -14,9 +14,8 @@ from importlib.util import find_spec
 from multiprocessing import get_context
 from typing import Any
 
+from ..dtypes import DTYPES
 from ..errors import XconvError, one_of
-
-ALL_DTYPES = ("float64", "float32", "bfloat16", "float16")
 
 
 @dataclass(frozen=True)
@@ -29,7 +28,7 @@ class Engine:
     extra: str  # the extra of xconv that installs them
     backend: str = ""  # Keras's backend, or the ONNX runtime
     how: str = "eager"
-    dtypes: tuple[str, ...] = ALL_DTYPES
+    dtypes: tuple[str, ...] = DTYPES
 
     @property
     def worker(self) -> str:
@@ -77,25 +76,28 @@ class WorkerFailed(Exception):
     """A worker that died, hung or refused, and why."""
 
 
-def _begin(backend: str) -> None:
+def _begin(backend: str, threads: int = 1) -> None:
     # Set before the framework is imported, in the worker alone.
     os.environ |= {
         "KERAS_BACKEND": backend or "tensorflow",
         "TF_CPP_MIN_LOG_LEVEL": "3",
         "JAX_ENABLE_X64": "1",
-        "OMP_NUM_THREADS": "1",
-        "TF_NUM_INTRAOP_THREADS": "1",
+        "OMP_NUM_THREADS": str(threads),
+        "TF_NUM_INTRAOP_THREADS": str(threads),
         "TF_NUM_INTEROP_THREADS": "1",
     }
     # Frameworks talk to stderr whatever they are told; their words would tear the progress bar.
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
 
 
+Begin = Callable[[str, int], None]
+
+
 class Worker:
     """One process, started when first asked and again after a death; one question at a time."""
 
-    def __init__(self, backend: str, patience: float = 300):
-        self._backend, self._patience = backend, patience
+    def __init__(self, backend: str, patience: float = 300, threads: int = 1, begin: Begin = _begin):
+        self._backend, self._patience, self._threads, self._begin = backend, patience, threads, begin
         self._lock = threading.Lock()
         self._pool: ProcessPoolExecutor | None = None
 
@@ -107,7 +109,8 @@ class Worker:
         """
         with self._lock:
             if self._pool is None:
-                self._pool = ProcessPoolExecutor(1, get_context("spawn"), _begin, (self._backend,))
+                self._pool = ProcessPoolExecutor(1, get_context("spawn"), self._begin,
+                                                 (self._backend, self._threads))  # fmt: skip
             try:
                 return self._pool.submit(question, *args).result(self._patience)
             except BrokenProcessPool:
@@ -128,9 +131,15 @@ class Worker:
 
 
 class Workers:
-    """The processes behind a set of engines."""
+    """The processes behind a set of engines.
 
-    def __init__(self):
+    Args:
+        threads: of each framework's pools.
+        begin: what a worker does before a framework is imported.
+    """
+
+    def __init__(self, threads: int = 1, begin: Begin = _begin):
+        self._threads, self._begin = threads, begin
         self._workers: dict[str, Worker] = {}
         self._lock = threading.Lock()
 
@@ -138,7 +147,8 @@ class Workers:
         """Ask the worker of an engine. Raises WorkerFailed as `Worker.ask`."""
         asked = engine(name)
         with self._lock:
-            worker = self._workers.setdefault(asked.worker, Worker(asked.backend if asked.room == "keras" else ""))
+            backend = asked.backend if asked.room == "keras" else ""
+            worker = self._workers.setdefault(asked.worker, Worker(backend, threads=self._threads, begin=self._begin))
         return worker.ask(question, *args)
 
     def __enter__(self) -> "Workers":

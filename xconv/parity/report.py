@@ -19,7 +19,18 @@ from ..block import block
 from ..errors import XconvError, need
 from .checks import AGREE, DIFFER, UNPROVEN, Row
 
-LIBRARIES = ("xconv", "torch", "keras", "tensorflow-cpu", "tensorflow", "jax", "onnx", "onnxruntime", "openvino", "numpy")
+LIBRARIES = (
+    "xconv",
+    "torch",
+    "keras",
+    "tensorflow-cpu",
+    "tensorflow",
+    "jax",
+    "onnx",
+    "onnxruntime",
+    "openvino",
+    "numpy",
+)
 
 
 def machine() -> dict[str, Any]:
@@ -203,8 +214,9 @@ def _heat_plot(rows: Sequence[Row]) -> str:
         worst[key] = max(worst.get(key, 0.0), min(row.worst, 9.0))
     grid = [[worst.get((name, *column), float("nan")) for column in columns] for name in names]
     figure, axes = _figure(max(5, 0.42 * len(columns)), max(2.4, 0.24 * len(names) + 1.6))
-    image = axes.imshow(grid, aspect="auto", cmap="viridis", vmin=0, vmax=1)
+    scale = need("matplotlib.colors", "report").LogNorm(1e-3, 1, clip=False)
+    image = axes.imshow(grid, aspect="auto", cmap="viridis", norm=scale)
     axes.set_xticks(range(len(columns)), [f"{engine}: {check}" for engine, check in columns], rotation=60, ha="right")
     axes.set_yticks(range(len(names)), names)
-    figure.colorbar(image, ax=axes, label="error / what rounding explains", extend="max")
+    figure.colorbar(image, ax=axes, label="error / what rounding explains", extend="both")
     return svg(figure)

@@ -13,7 +13,7 @@ import numpy as np
 from ..block import Case, block, blocks
 from ..carry import Leaf
 from ..data import INPUTS, inputs
-from ..errors import XconvError, one_of
+from ..dtypes import numpy_dtype
 from . import engines as e
 from .checks import AGREE, UNPROVEN, Row, Subject, held_to, same_bits, unlike
 from .work import Answer, Question, allowances, ask, ask_onnx, drawn, write_onnx
@@ -39,8 +39,7 @@ def tasks(names: Sequence[str] = (), dtypes: Sequence[str] = e.DEFAULT_DTYPES) -
         XconvError: for an unknown block or dtype, with those that are known.
     """
     for dtype in dtypes:
-        if dtype not in e.ALL_DTYPES:
-            raise XconvError(one_of("dtype", dtype, e.ALL_DTYPES))
+        numpy_dtype(dtype)
     return [
         Task(name, case, kind, dtype)
         for name in names or blocks()
@@ -64,9 +63,7 @@ def rows_of(task: Task, engines: Sequence[e.Engine], ask_worker: Ask) -> Iterato
     for engine in engines:
         if not engine.installed:
             yield subject(engine).unproven("all", f"not installed: pip install 'xconv[{engine.extra}]'")
-    able, unable = (
-        [engine for engine in able if (task.dtype in engine.dtypes) == wanted] for wanted in (True, False)
-    )
+    able, unable = ([engine for engine in able if (task.dtype in engine.dtypes) == wanted] for wanted in (True, False))
     for engine in unable:
         yield subject(engine).unproven("all", f"{engine.name} has no {task.dtype} convolution")
     if not able:
@@ -136,7 +133,7 @@ def _arrays(leaves: Iterable[Leaf]) -> dict[str, np.ndarray]:
 
 
 def _narrowed(leaf: Leaf, dtype: str) -> Leaf:
-    return replace(leaf, weights={n: a.astype(dtype) for n, a in leaf.weights.items()})
+    return replace(leaf, weights={n: a.astype(numpy_dtype(dtype)) for n, a in leaf.weights.items()})
 
 
 def _widened(leaves: Iterable[Leaf]) -> tuple[Leaf, ...]:
