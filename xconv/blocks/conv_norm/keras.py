@@ -5,6 +5,7 @@ from keras import layers, ops
 
 from xconv.blocks.conv.keras import Conv2D
 from xconv.blocks.keras import BatchNormalization, Block
+from xconv.blocks.shortcut import projects
 
 from .spec import Config, check
 
@@ -51,6 +52,22 @@ class ConvNorm2D(Block):
             x = ops.pad(x, [(0, 0), *((pad, pad) for pad in self.pads), (0, 0)])
         x = self.norm(self.conv(x))
         return getattr(ops, self.activation)(x) if self.activation else x
+
+
+@keras.saving.register_keras_serializable("xconv")
+class Shortcut(ConvNorm2D):
+    """A residual block's shortcut: the input itself, or its projection."""
+
+    def __init__(self, filters, strides=1, projection=None, **kwargs):
+        super().__init__(filters, 1, strides, activation=None, **kwargs)
+        self.projection = projection
+
+    def build(self, shape):
+        self.projects = projects(shape[-1], self.filters, self.strides, self.projection)
+        super().build(shape)
+
+    def call(self, x):
+        return super().call(x) if self.projects else x
 
 
 def build(c: Config) -> keras.Layer:

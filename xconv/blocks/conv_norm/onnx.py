@@ -1,5 +1,7 @@
 """Convolution, batch normalisation, activation as an ONNX user writes it: one convolution that holds both."""
 
+from collections.abc import Mapping, Sequence
+
 from xconv.blocks.conv.onnx import activated
 from xconv.blocks.conv.spec import Config as Conv
 from xconv.onnx.graph import Graph
@@ -18,3 +20,13 @@ def convolution(g: Graph, c: Conv, x: str, path: str, norm: str, epsilon: float 
     kernel, bias = folded(g.array(f"{path}.weight"), *numbers, epsilon=epsilon)
     names = g.weight(f"{path}+{norm}.weight", kernel), g.weight(f"{path}+{norm}.bias", bias)
     return g.Conv(x, *names, kernel_shape=c.kernel, strides=c.stride, group=c.groups, pads=[*c.padding, *c.padding])
+
+
+def residual(g: Graph, path: Mapping[str, Config], shortcut: Sequence[Config], x: str) -> str:
+    """relu(path(x) + shortcut(x)); an empty shortcut is `x` itself."""
+    y = x
+    for name, cell in path.items():
+        y = graph(g, cell, y, name)
+    for cell in shortcut:
+        x = graph(g, cell, x, "shortcut")
+    return g.Relu(g.Add(y, x))

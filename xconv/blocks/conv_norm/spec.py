@@ -13,6 +13,7 @@ import numpy as np
 from xconv.block import Case, Cost
 from xconv.blocks import costs
 from xconv.blocks.conv.spec import Config as Conv
+from xconv.blocks.shortcut import projects
 from xconv.geometry import per_axis
 
 SOURCE = "Ioffe and Szegedy, Batch Normalization, arXiv:1502.03167"
@@ -61,6 +62,11 @@ def path_cost(sizes: tuple[int, ...], *cells: Config) -> Cost:
 def path_sizes(sizes: tuple[int, ...], *cells: Config) -> tuple[int, ...]:
     """Spatial sizes after one cell after the other."""
     return costs.path_sizes(sizes, *(conv(c) for c in cells))
+
+
+def shortcut(cin: int, cout: int, stride: int, projection: bool | None) -> list[Config]:
+    """The projection of a residual block's shortcut, if there is one."""
+    return [Config(cin, cout, (1, 1), stride, activation=None)] if projects(cin, cout, stride, projection) else []
 
 
 def cost(c: Config, sizes: tuple[int, ...]) -> Cost:

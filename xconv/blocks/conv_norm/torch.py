@@ -3,6 +3,8 @@
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from xconv.blocks.shortcut import projects
+
 from .spec import Config, check
 
 __all__ = ["ConvNorm2d"]
@@ -45,6 +47,13 @@ class ConvNorm2d(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         x = self.norm(self.conv(x))
         return self.activation(x) if self.activation else x
+
+
+def shortcut(in_channels: int, out_channels: int, stride: int, projection: bool | None) -> nn.Module:
+    """A residual block's shortcut: the input itself, or its projection."""
+    if not projects(in_channels, out_channels, stride, projection):
+        return nn.Identity()
+    return ConvNorm2d(in_channels, out_channels, 1, stride, activation=None)
 
 
 def build(c: Config) -> nn.Module:
