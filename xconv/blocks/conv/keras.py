@@ -28,6 +28,7 @@ class Padded(keras.Layer):
         """Take what Keras's own constructor would refuse; after that constructor, which was told what it knows."""
         check_padding_mode(padding_mode)
         self.pads = None if isinstance(padding, str) else padding
+        self.padding = "valid" if self.pads is not None else padding
         self.padding_mode = padding_mode
         self.dilation_rate = per_axis(dilation_rate, self.rank, "dilation_rate")
 
