@@ -1,9 +1,10 @@
 """An export is run before it is handed over: at the given shape, another batch, an odd and a non-square size.
 
-First in float64, where nothing but the graph itself can differ. Then in the file's own dtype, where rounding may part two
-right sides: of sums with n products and unit roundoff u, an answer lies within 6 u sqrt(n) of the exact one unless
-roundings conspire, which they do with probability 2 n exp(-18) (Higham and Mary, A New Approach to Probabilistic Rounding
-Error Analysis, SIAM J. Sci. Comput. 41, 2019, theorem 2.4 with lambda = 6). Sums of consecutive layers count as one.
+First in float64, where nothing but the graph itself can differ. Then in the file's own dtype, where rounding may part
+two right sides: of sums with n products and unit roundoff u, an answer lies within 6 u sqrt(n) of the exact one
+unless roundings conspire, which they do with probability 2 n exp(-18) (Higham and Mary, A New Approach to
+Probabilistic Rounding Error Analysis, SIAM J. Sci. Comput. 41, 2019, theorem 2.4 with lambda = 6). Sums of
+consecutive layers count as one.
 """
 
 from collections.abc import Callable, Sequence

@@ -2,8 +2,8 @@
 
 The file of a block is the same, byte for byte, whichever framework the weights came from: anyone can show with `cmp`
 that two instances are one function. So the metadata name a block's source "catalogue"; the framework that lent the
-weights and was asked for the right answer is told by the result (`Exported.framework`), not by the file. Files of users'
-own models name their framework in the metadata.
+weights and was asked for the right answer is told by the result (`Exported.framework`), not by the file. Files of
+users' own models name their framework in the metadata.
 """
 
 import json
@@ -23,6 +23,7 @@ from ..carry import Leaves
 from ..errors import XconvError
 from . import check, files
 from .graph import OPSET, Graph
+from .layout import channels_last as layout_channels_last
 from .runtimes import Runtime, chosen, runtimes
 from .sources import Options, Source, block_source, channels_first, channels_last, model_source
 
@@ -78,7 +79,7 @@ def block_model(
         output = block.room("onnx").graph(g, config, "x")
     except ValueError as error:
         raise XconvError(f"{block.name} ({describe(config)}) has no ONNX graph: {error}") from error
-    names = AXES.get(len(shape), "NC" + "XYZ"[: len(shape) - 2])
+    names = axes(len(shape))
     elem = helper.np_dtype_to_tensor_dtype(kind)
     props = {"xconv": __version__, "block": block.name, "config": json.dumps(asdict(config)), "layout": layout}
     dims = [size if axis == "C" else axis for axis, size in zip(names, shape, strict=True)]
@@ -88,12 +89,15 @@ def block_model(
         block.name,
         {**props, **(metadata or {})},
     )
-    fix(model, shape, names, dynamic)
-    name_outputs(model)
-    if layout == "channels_last":
-        from .layout import channels_last
+    return finished(model, [shape], Options(layout=layout, dynamic=dynamic))
 
-        channels_last(model)
+
+def finished(model: onnx.ModelProto, shapes: Sequence[Sequence[int]], options: Options) -> onnx.ModelProto:
+    """Sizes fixed that cannot vary, outputs' shapes declared, ends turned."""
+    fix(model, shapes, options.dynamic)
+    name_outputs(model)
+    if options.layout == "channels_last":
+        layout_channels_last(model)
     return model
 
 
@@ -112,49 +116,69 @@ def numpy_dtype(name: str) -> np.dtype:
     return np.dtype(name)
 
 
-def fix(model: onnx.ModelProto, shape: Sequence[int], names: str, dynamic: str | None) -> None:
-    """Write the size of those axes of `x` that are not to vary, or cannot.
+def fix(model: onnx.ModelProto, shapes: Sequence[Sequence[int]], dynamic: str | None) -> None:
+    """Write the sizes of those axes of the inputs that are not to vary, or cannot.
 
     Raises:
         XconvError: for an axis that was asked to vary and cannot.
     """
-    if dynamic is not None and (unknown := set(dynamic) - set(names) | set(dynamic) & {"C"}):
-        raise XconvError(f"dynamic={dynamic!r} names {', '.join(sorted(unknown))}; the axes are {names} and C is fixed")
-    dims = model.graph.input[0].type.tensor_type.shape.dim
-    if problem := misfit(model, shape):
-        raise XconvError(f"the graph does not take an input of {tuple(shape)}: {problem}")
-    for axis, name in enumerate(names):
-        if name == "C":
-            continue
-        # Twice the size, since one more may by chance give a flatten the same number of features after pooling.
-        double = tuple(size * 2 if a == axis else size for a, size in enumerate(shape))
-        problem = misfit(model, double) if name != "N" else None
-        if problem and name in (dynamic or ""):
-            raise XconvError(f"axis {name} cannot be dynamic: at {double} {problem}; leave {name} out of `dynamic`")
-        if problem or (dynamic is not None and name not in dynamic):
-            dims[axis].dim_value = shape[axis]
+    if problem := misfit(model, shapes):
+        raise XconvError(f"the graph does not take an input of {said(shapes)}: {problem}")
+    letters = {axes(len(shape)) for shape in shapes}
+    if dynamic is not None and not any(set(dynamic) <= set(names) - {"C"} for names in letters):
+        raise XconvError(f"dynamic={dynamic!r} must be letters of {', '.join(sorted(letters))}, without C")
+    for which, (info, shape) in enumerate(zip(model.graph.input, shapes, strict=True)):
+        for axis, name in enumerate(axes(len(shape))):
+            dim = info.type.tensor_type.shape.dim[axis]
+            if name == "C" or not dim.dim_param:
+                if dynamic and name in dynamic:
+                    raise XconvError(f"axis {name} cannot be dynamic: the model fixes it to {dim.dim_value}")
+                continue
+            # Twice the size, since one more may by chance give a flatten the same number of features after pooling.
+            double = [[size * 2 if axes(len(s))[a] == name else size for a, size in enumerate(s)] for s in shapes]
+            problem = misfit(model, double) if axis > 1 else None
+            if problem and name in (dynamic or ""):
+                raise XconvError(
+                    f"axis {name} cannot be dynamic: at {said(double)} {problem}; leave {name} out of `dynamic`"
+                )
+            if problem or (dynamic is not None and name not in dynamic):
+                dim.dim_value = shapes[which][axis]
 
 
-def misfit(model: onnx.ModelProto, shape: Sequence[int]) -> str | None:
-    """Why the graph cannot take an input of this shape, from shape inference alone; None if nothing speaks against."""
+def axes(rank: int) -> str:
+    """The letters of an input's axes.
+
+    >>> axes(4), axes(2)
+    ('NCHW', 'NC')
+    """
+    return AXES.get(rank, "NC"[:rank])
+
+
+def said(shapes: Sequence[Sequence[int]]) -> str:
+    return ", ".join(str(tuple(s)) for s in shapes)
+
+
+def misfit(model: onnx.ModelProto, shapes: Sequence[Sequence[int]]) -> str | None:
+    """Why the graph cannot take inputs of these shapes, from shape inference alone; None if nothing speaks against."""
     trial = onnx.ModelProto()
     trial.CopyFrom(model)
-    for dim, size in zip(trial.graph.input[0].type.tensor_type.shape.dim, shape, strict=True):
-        dim.dim_value = size
+    for info, shape in zip(trial.graph.input, shapes, strict=True):
+        for dim, size in zip(info.type.tensor_type.shape.dim, shape, strict=True):
+            dim.dim_value = size
     try:
         inferred = shape_inference.infer_shapes(trial, strict_mode=True, data_prop=True)
     except shape_inference.InferenceError as error:
         return str(error).splitlines()[-1].strip()
-    shapes = {v.name: [d.dim_value for d in v.type.tensor_type.shape.dim]
+    known = {v.name: [d.dim_value for d in v.type.tensor_type.shape.dim]
               for v in [*inferred.graph.value_info, *inferred.graph.input, *inferred.graph.output]}  # fmt: skip
     weights = {t.name: t.dims for t in model.graph.initializer}
     for node in model.graph.node:  # the sums that inference does not look at
-        if node.op_type in ("Gemm", "MatMul") and node.input[1] in weights and shapes.get(node.input[0]):
+        if node.op_type in ("Gemm", "MatMul") and node.input[1] in weights and known.get(node.input[0]):
             turned = any(a.name == "transB" and a.i for a in node.attribute)
-            want, have = weights[node.input[1]][1 if turned else -2], shapes[node.input[0]][-1]
+            want, have = weights[node.input[1]][1 if turned else -2], known[node.input[0]][-1]
             if have and want != have:
                 return f"{node.name} takes {want} features and would get {have}"
-    if empty := [name for name, sizes in shapes.items() if any(d < 0 for d in sizes)]:
+    if empty := [name for name, sizes in known.items() if any(d < 0 for d in sizes)]:
         return f"{empty[0]} would have no elements"
     return None
 
@@ -165,7 +189,7 @@ def name_outputs(model: onnx.ModelProto) -> None:
     known = {d.dim_param for i in model.graph.input for d in i.type.tensor_type.shape.dim}
     for output, found in zip(model.graph.output, inferred.graph.output, strict=True):
         dims = found.type.tensor_type.shape.dim
-        names = AXES.get(len(dims), "NC" + "XYZ"[: max(len(dims) - 2, 0)])
+        names = axes(len(dims))
         for name, dim in zip(names, dims, strict=False):
             if not dim.HasField("dim_value") and dim.dim_param not in known:
                 dim.dim_param = f"{name}_out"

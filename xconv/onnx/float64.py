@@ -1,8 +1,8 @@
 """float64 graphs, and float64 where ONNX Runtime has no double kernels: convolutions as slices, sums and products.
 
 A convolution is a sum over its taps: pad, slice the input once for each tap with the stride as step, put the slices
-side by side on the channel axis and multiply by the weights laid out alike. Sizes stay open. A transposed convolution is
-the same on an input spread with zeros, with the taps turned around; pooling by averages sums the slices.
+side by side on the channel axis and multiply by the weights laid out alike. Sizes stay open. A transposed convolution
+is the same on an input spread with zeros, with the taps turned around; pooling by averages sums the slices.
 """
 
 from collections.abc import Callable, Sequence

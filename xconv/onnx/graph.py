@@ -123,9 +123,13 @@ class Graph:
         for node in self._nodes:
             node.output[:] = [names.get(n, n) for n in node.output]
             node.input[:] = [names.get(n, n) for n in node.input]
-        used = {n for node in self._nodes for n in node.input}
+        used, nodes = set(names.values()), []
+        for node in reversed(self._nodes):  # what leads to no output is left out
+            if used & set(node.output):
+                nodes.insert(0, node)
+                used.update(node.input)
         graph = helper.make_graph(
-            self._nodes, name, list(inputs), list(outputs.values()),
+            nodes, name, list(inputs), list(outputs.values()),
             [t for n, t in self._initializers.items() if n in used],
         )  # fmt: skip
         kinds = {info.type.tensor_type.elem_type for info in inputs}
