@@ -1,0 +1,230 @@
+"""Which layer is which: holders of weights are paired by what surrounds them, not by their names or their order.
+
+Each holder gets a fingerprint of its neighbourhood at growing radius, upwards and downwards; those that agree furthest
+are paired first. A fault changes few fingerprints, so what is far from it still pairs. Convolutions and dense layers
+come first, with normalisations left out (a port may have folded them), then the rest by their paired neighbours.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from difflib import SequenceMatcher
+
+from ..carry import Leaf
+from ..errors import XconvError, one_of
+from .holders import Holder, compatible
+from .model import Trace
+
+RADII = 8
+
+
+@dataclass(frozen=True, eq=False)
+class Alignment:
+    """Paired holders, those without a partner, and groups whose members could be exchanged."""
+
+    pairs: tuple[tuple[Holder, Holder], ...]
+    torch_alone: tuple[Holder, ...]
+    keras_alone: tuple[Holder, ...]
+    groups: tuple[tuple[int, ...], ...] = ()  # indices of pairs that any other assignment within would fit as well
+
+
+def skeleton(trace: Trace, nodes: Sequence[Holder]) -> list[set[int]]:
+    """For each holder the holders that feed it, with nothing but steps without weights between."""
+    at = {step.index: i for i, h in enumerate(nodes) for step in h.steps}
+    sources: dict[int, frozenset[int]] = {v: frozenset({-1 - i}) for i, v in enumerate(trace.inputs)}
+    found: list[set[int]] = [set() for _ in nodes]
+    for step in trace.steps:
+        above = frozenset().union(*(sources.get(v, frozenset()) for v in step.inputs))
+        if step.index in at:
+            found[at[step.index]] |= {-1 if s < 0 else s for s in above}
+            above = frozenset({at[step.index]})
+        for v in step.outputs:
+            sources[v] = above
+    ends = {s for v in trace.outputs for s in sources.get(v, frozenset()) if s >= 0}
+    return [*found, ends]
+
+
+def _rings(labels: Sequence, edges: Sequence[set[int]], out: set[int] | None) -> list[list[int]]:
+    """Hashes of each node's surroundings in one direction, at radius 0, 1, 2, ..."""
+    rings = [[hash(label) for label in labels]]
+    for _ in range(RADII):
+        last = rings[-1]
+        rings.append([
+            hash((labels[i], tuple(sorted(last[j] if j >= 0 else 7 for j in edges[i])), out is not None and i in out))
+            for i in range(len(labels))
+        ])  # fmt: skip
+    return [[ring[i] for ring in rings[1:]] for i in range(len(labels))]
+
+
+def _surroundings(trace: Trace, nodes: Sequence[Holder]) -> list[tuple[list[int], list[int]]]:
+    *edges, ends = skeleton(trace, nodes)
+    labels = [(n.family if n.family != "map" else "", n.size) for n in nodes]
+    down: list[set[int]] = [set() for _ in nodes]
+    for i, sources in enumerate(edges):
+        for j in sources:
+            if j >= 0:
+                down[j].add(i)
+    up = _rings(labels, edges, None)
+    return list(zip(up, _rings(labels, down, ends), strict=True))
+
+
+def _alike(a: tuple[list[int], list[int]], b: tuple[list[int], list[int]]) -> float:
+    total = 0.0
+    for x, y in zip(a, b, strict=True):
+        for p, q in zip(x, y, strict=True):
+            if p != q:
+                break
+            total += 1
+    return total
+
+
+def _name(torch: Holder, keras: Holder) -> float:
+    a, b = torch.path.replace(".", "/").lower(), keras.path.lower()
+    if a.rpartition("/")[2] == b.rpartition("/")[2]:
+        return 1.0
+    return 0.5 * SequenceMatcher(None, a, b).ratio() ** 2
+
+
+def _assign(
+    torch: Sequence[Holder], keras: Sequence[Holder], score: Mapping[tuple[int, int], float], exact: bool = True
+) -> list[tuple[int, int]]:
+    """Pairs by falling score; equal scores by name, then by equal order."""
+    ranked = sorted(
+        score,
+        key=lambda p: (-score[p], -round(_name(torch[p[0]], keras[p[1]]), 1) if exact else 0.0,
+                       abs(p[0] / max(len(torch), 1) - p[1] / max(len(keras), 1)), p),
+    )  # fmt: skip
+    used_t: set[int] = set()
+    used_k: set[int] = set()
+    pairs = []
+    for t, k in ranked:
+        if t not in used_t and k not in used_k:
+            pairs.append((t, k))
+            used_t.add(t)
+            used_k.add(k)
+    return sorted(pairs)
+
+
+def _ordered(pairs: list[tuple[int, int]], score: Mapping[tuple[int, int], float], named: Mapping) -> list[tuple[int, int]]:
+    """Among pairs that could be exchanged for nothing and that no name settles, keep the order of the run."""
+    pairs = list(pairs)
+    for group in _exchangeable(pairs, score):
+        members = [pairs[i] for i in group]
+        if any(named.get(p, 0) == 1.0 for p in members):
+            continue
+        ks = sorted(k for _, k in members)
+        for i, k in zip(sorted(group, key=lambda i: pairs[i][0]), ks, strict=True):
+            pairs[i] = (pairs[i][0], k)
+    return pairs
+
+
+def _exchangeable(pairs: Sequence[tuple[int, int]], score: Mapping[tuple[int, int], float]) -> list[tuple[int, ...]]:
+    groups: list[list[int]] = []
+    for i, (t, k) in enumerate(pairs):
+        for group in groups:
+            a, b = pairs[group[0]]
+            if score.get((a, k)) == score.get((t, b)) == score[a, b] == score[t, k]:
+                group.append(i)
+                break
+        else:
+            groups.append([i])
+    return [tuple(g) for g in groups if len(g) > 1]
+
+
+def align(
+    torch: Trace,
+    keras: Trace,
+    torch_holders: Sequence[Holder],
+    keras_holders: Sequence[Holder],
+    torch_leaves: Sequence[Leaf],
+    keras_leaves: Sequence[Leaf],
+    names: Mapping[str, str] | None = None,
+) -> Alignment:
+    """Pair the holders of both sides.
+
+    Raises:
+        XconvError: if `names` speaks of layers that are not there.
+    """
+    given = _given(torch_holders, keras_holders, names or {})
+    fit = {
+        (i, j)
+        for i, t in enumerate(torch_holders)
+        for j, k in enumerate(keras_holders)
+        if compatible(t, k, torch_leaves[i], keras_leaves[j])
+    }
+    maps_t = [i for i, h in enumerate(torch_holders) if h.family == "map"]
+    maps_k = [j for j, h in enumerate(keras_holders) if h.family == "map"]
+    pairs = dict(given)
+    groups: list[tuple[tuple[int, int], ...]] = []
+
+    def settle(ts: list[int], ks: list[int], around_t: list, around_k: list, extra=None) -> None:
+        ts = [i for i in ts if i not in pairs]
+        ks = [j for j in ks if j not in pairs.values()]
+        score = {
+            (a, b): _alike(around_t[i], around_k[j]) + (extra(i, j) if extra else 0.0)
+            for a, i in enumerate(ts) for b, j in enumerate(ks) if (i, j) in fit
+        }  # fmt: skip
+        tt, kk = [torch_holders[i] for i in ts], [keras_holders[j] for j in ks]
+        named = {(a, b): _name(tt[a], kk[b]) for a, b in score}
+        found = _ordered(_assign(tt, kk, score), score, named)
+        for group in _exchangeable(found, score):
+            if not all(named[found[i]] == 1.0 for i in group):
+                groups.append(tuple((ts[found[i][0]], ks[found[i][1]]) for i in group))
+        pairs.update({ts[a]: ks[b] for a, b in found})
+
+    def spread(all_around: list, indices: list[int], count: int) -> list:
+        blank = ([0] * RADII, [0] * RADII)
+        around = [blank] * count
+        for i, value in zip(indices, all_around, strict=True):
+            around[i] = value
+        return around
+
+    settle(
+        maps_t, maps_k,
+        spread(_surroundings(torch, [torch_holders[i] for i in maps_t]), maps_t, len(torch_holders)),
+        spread(_surroundings(keras, [keras_holders[j] for j in maps_k]), maps_k, len(keras_holders)),
+    )  # fmt: skip
+    *up_t, _ = skeleton(torch, torch_holders)
+    *up_k, _ = skeleton(keras, keras_holders)
+    down_t, down_k = _turned(up_t), _turned(up_k)
+
+    def neighbours(i: int, j: int) -> float:
+        """How many paired layers around are the same, above and below."""
+        total = 0.0
+        for a, b in ((up_t[i], up_k[j]), (down_t[i], down_k[j])):
+            mapped = {pairs[x] for x in a if x in pairs}
+            total += 4 * len(mapped & b) + (2 if -1 in a and -1 in b else 0)
+        return total
+
+    rest_t = [i for i, h in enumerate(torch_holders) if h.family != "map"]
+    rest_k = [j for j, h in enumerate(keras_holders) if h.family != "map"]
+    settle(rest_t, rest_k, _surroundings(torch, torch_holders), _surroundings(keras, keras_holders), neighbours)
+    listed = sorted(pairs.items(), key=lambda p: keras_holders[p[1]].step.index)
+    at = {pair: n for n, pair in enumerate(listed)}
+    return Alignment(
+        tuple((torch_holders[i], keras_holders[j]) for i, j in listed),
+        tuple(h for i, h in enumerate(torch_holders) if i not in pairs),
+        tuple(h for j, h in enumerate(keras_holders) if j not in pairs.values()),
+        tuple(tuple(at[p] for p in group) for group in groups if all(p in at for p in group)),
+    )
+
+
+def _turned(up: Sequence[set[int]]) -> list[set[int]]:
+    down: list[set[int]] = [set() for _ in up]
+    for i, sources in enumerate(up):
+        for j in sources:
+            if j >= 0:
+                down[j].add(i)
+    return down
+
+
+def _given(torch: Sequence[Holder], keras: Sequence[Holder], names: Mapping[str, str]) -> dict[int, int]:
+    found = {}
+    at_t = {h.path: i for i, h in enumerate(torch)}
+    at_k = {h.path: j for j, h in enumerate(keras)} | {h.path.rpartition("/")[2]: j for j, h in enumerate(keras)}
+    for a, b in names.items():
+        if a not in at_t:
+            raise XconvError(one_of("torch layer with weights", a, at_t))
+        if b not in at_k:
+            raise XconvError(one_of("Keras layer with weights", b, at_k))
+        found[at_t[a]] = at_k[b]
+    return found

@@ -1,0 +1,308 @@
+"""Walking both runs in step: where are the sides fed alike, where do they give alike, and where do they part?
+
+The torch side is the reference. At every paired layer the Keras side's input and output are held against torch's; where
+they part, the remedy that diagnosis proves is applied, or else the reference is put in the Keras value's place, and
+the walk goes on. So each independent fault is met once, with no echo behind it.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from .align import Alignment
+from .holders import Holder
+from .machine import Machine
+from .match import AGREE, AGREE_OUTPUT, agree, difference, laid_out, moves, scrambled, wide
+from .model import Difference, Ref, Step, Trace
+from .sides import Side
+from .transfer import Transfer
+
+CHANNELS_FIRST = ("Conv", "BatchNorm2d", "BatchNorm3d", "GroupNorm", "InstanceNorm", "LocalResponseNorm")
+PADS = frozenset(
+    "pad Pad ZeroPadding1D ZeroPadding2D ZeroPadding3D ZeroPad1d ZeroPad2d ZeroPad3d ConstantPad1d ConstantPad2d "
+    "ConstantPad3d ReflectionPad1d ReflectionPad2d ReflectionPad3d ReplicationPad1d ReplicationPad2d ReplicationPad3d "
+    "CircularPad1d CircularPad2d CircularPad3d PadV2 MirrorPad".split()
+)
+CROPS = frozenset("Cropping1D Cropping2D Cropping3D GetItem get_item getitem __getitem__ StridedSlice slice Slice".split())
+
+
+@dataclass(eq=False)
+class Fault:
+    """One place where the sides part, before it is explained."""
+
+    session: "Session"
+    where: str  # "in" a step, or "between" steps
+    target: int  # the Keras value that should be `expected`
+    expected: np.ndarray  # in Keras's layout
+    actual: np.ndarray | None
+    torch_value: int  # the torch value that it should be
+    pair: tuple[Holder, Holder] | None = None
+    torch_step: Step | None = None
+    keras_step: Step | None = None
+    also: tuple[str, ...] = ()
+
+    @property
+    def difference(self) -> Difference:
+        return Difference(float("inf"), float("inf")) if self.actual is None else difference(self.expected, self.actual)
+
+    def solved(self, machine: Machine) -> bool:
+        """Does the value agree on a changed machine?"""
+        return agree(self.expected, machine.value(self.target))
+
+
+@dataclass(eq=False)
+class Session:
+    """Two traces with the means to run them again, and what is known about their pairs."""
+
+    torch: Side
+    keras: Side
+    traces: tuple[Trace, Trace]
+    T: Machine
+    K: Machine
+    alignment: Alignment
+    transfer: Transfer
+    mode: str = "from-torch"
+    layout: str = "auto"
+    probe: str = "default"
+    laws: list[str] = field(default_factory=list)
+    depth: list[tuple[Step, Step, float]] = field(default_factory=list)
+    settled: set[int] = field(default_factory=set)  # Keras values known to agree (or made to)
+    skipped: list[str] = field(default_factory=list)
+
+    def t(self, value: int) -> np.ndarray:
+        return self.T.value(value)
+
+    def region(self, side: str, value: int) -> list[Step]:
+        """The steps without paired weights that lead to a value."""
+        machine = self.T if side == "torch" else self.K
+        stop = {v for h in self.held(side) for s in h.steps for v in s.outputs}
+        stop.discard(value)
+        return [s for s in machine.above(value, stop) if s.kind != "weight"]
+
+    def held(self, side: str) -> list[Holder]:
+        return [p[0 if side == "torch" else 1] for p in self.alignment.pairs if p[0].kind != "weight"]
+
+
+def first_input(step: Step) -> int | None:
+    refs = [a.value for a in step.args if isinstance(a, Ref)]
+    if refs:
+        return refs[0]
+    return step.inputs[0] if step.inputs else None
+
+
+def before_pads(machine: Machine, value: int) -> tuple[int, list[Step]]:
+    """The value before paddings that lead to this one, and those steps."""
+    pads: list[Step] = []
+    while (maker := machine.maker(value)) is not None and maker.kind in PADS:
+        pads.insert(0, maker)
+        inner = first_input(maker)
+        assert inner is not None
+        value = inner
+    return value, pads
+
+
+def channels(step: Step) -> bool | None:
+    """Does a torch step have its channels on axis 1?"""
+    if step.kind.startswith(CHANNELS_FIRST):
+        return True
+    if step.kind in ("Linear", "LayerNorm", "RMSNorm", "MultiheadAttention", "LSTM", "GRU", "RNN", "Embedding"):
+        return False
+    return None
+
+
+def expect(
+    reference: np.ndarray, shape: tuple[int, ...], hint: bool | None, layout: str = "auto"
+) -> np.ndarray:
+    """The reference in the layout that a Keras value of this shape most likely has."""
+    if layout == "same":
+        hint = False
+    for move in moves(reference.shape, shape, hint):
+        return move(reference)
+    if hint is not False and reference.ndim > 2 and (hint or reference.ndim == len(shape)):
+        return np.moveaxis(reference, 1, -1)
+    return reference
+
+
+def inputs_of(t: Step, k: Step) -> list[tuple[int, int]]:
+    """Pairs of torch and Keras values that a paired step is fed."""
+    ours = [a.value for a in t.args if isinstance(a, Ref)] or list(t.inputs)
+    theirs = [a.value for a in k.args if isinstance(a, Ref)] or list(k.inputs)
+    if k.kind == "MultiHeadAttention" and len(theirs) in (2, 3):  # query, value, key
+        theirs = [theirs[0], theirs[2] if len(theirs) > 2 else theirs[1], theirs[1]]
+    if not ours or not theirs:
+        return []
+    return list(zip(ours, theirs, strict=False)) if len(ours) == len(theirs) else [(ours[0], theirs[0])]
+
+
+def anchors(session: Session) -> Iterator[tuple[Holder, Holder, Step, Step]]:
+    """All calls of paired layers in the order of the Keras run."""
+    calls = []
+    for t, k in session.alignment.pairs:
+        if t.kind == "weight" or k.kind == "weight":
+            continue
+        if len(t.steps) != len(k.steps):
+            session.skipped.append(f"{t} is called {len(t.steps)} times, {k} {len(k.steps)} times")
+        calls += [(t, k, a, b) for a, b in zip(t.steps, k.steps, strict=False)]
+    return iter(sorted(calls, key=lambda call: call[3].index))
+
+
+Solve = Callable[[Fault], bool]
+
+
+def walk(session: Session, solve: Solve) -> list[Fault]:
+    """All faults of a run, each handed to `solve`, which applies a remedy to `session.K` and says whether it did."""
+    found: list[Fault] = []
+
+    def meet(fault: Fault) -> None:
+        found.append(fault)
+        if not solve(fault):
+            session.K.give(fault.target, fault.expected)
+
+    for t, k, ts, ks in anchors(session):
+        for ours, theirs in inputs_of(ts, ks):
+            _fed(session, t, k, ts, ks, ours, theirs, meet)
+        _gave(session, t, k, ts, ks, meet)
+    _outputs(session, meet)
+    return found
+
+
+def flat_move(session: Session, ks: Step) -> Callable[[np.ndarray], np.ndarray] | None:
+    sizes = session.transfer.flat.get(ks.index)
+    if not sizes:
+        return None
+    return lambda a: np.moveaxis(a.reshape(a.shape[0], *sizes), 1, -1).reshape(a.shape)
+
+
+def _value(machine: Machine, value: int) -> np.ndarray | None:
+    """A value, or None if the steps that lead to it cannot be run on what they are now given."""
+    try:
+        return machine.value(value)
+    except Exception:  # frameworks raise anything; the caller reports that the value cannot be computed
+        return None
+
+
+def _fed(session: Session, t: Holder, k: Holder, ts: Step, ks: Step, ours: int, theirs: int, meet) -> None:
+    ours, _ = before_pads(session.T, ours)
+    theirs, _ = before_pads(session.K, theirs)
+    if theirs in session.settled or theirs in session.transfer.shifted:
+        return
+    reference, actual = session.t(ours), _value(session.K, theirs)
+    if actual is not None:
+        move = flat_move(session, ks)
+        if move is not None and agree(move(reference), actual):
+            session.settled.add(theirs)
+            return
+        if move is None and laid_out(reference, actual, channels(ts)) is not None:
+            session.settled.add(theirs)
+            return
+    if reference.dtype.kind in "iub" or session.K.origin(theirs) is None and session.K.maker(theirs) is None and actual is None:
+        return
+    shape = actual.shape if actual is not None else session.traces[1].shapes[theirs]
+    move = flat_move(session, ks)
+    expected = move(reference) if move else expect(reference, shape, channels(ts), session.layout)
+    session.settled.add(theirs)
+    if session.K.origin(theirs) is None:  # the model's own input, fed to another layer
+        meet(Fault(session, "between", theirs, expected, actual, ours, (t, k), ts, ks))
+        return
+    meet(Fault(session, "between", theirs, expected, actual, ours, (t, k), ts, ks))
+
+
+def downstream(machine: Machine, values: Sequence[int], stop: set[int], most: int = 12) -> list[int]:
+    """Values that follow from these through steps that are not in `stop`."""
+    found = list(values)
+    for step in machine.steps.values():
+        if step.index not in stop and not set(step.inputs).isdisjoint(found):
+            found += [v for v in step.outputs if v not in found]
+        if len(found) > most:
+            break
+    return found
+
+
+def _gave(session: Session, t: Holder, k: Holder, ts: Step, ks: Step, meet) -> None:
+    target = ks.outputs[0]
+    if target in session.transfer.shifted:
+        return
+    actual = _value(session.K, target)
+    reference = session.t(ts.outputs[0])
+    if actual is not None and laid_out(reference, actual, channels(ts)) is not None:
+        session.settled.add(target)
+        session.depth.append((ts, ks, difference(reference, reference).max_rel))
+        return
+    # A crop behind it, a last step taken of a sequence, a normalisation folded into it: the next values may agree.
+    stop_t = {s.index for h in session.held("torch") for s in h.steps} - {ts.index}
+    stop_k = {s.index for h in session.held("keras") for s in h.steps} - {ks.index}
+    ours = downstream(session.T, ts.outputs, stop_t)
+    theirs = downstream(session.K, ks.outputs, stop_k)
+    values = {v: _value(session.K, v) for v in theirs}
+    for o in ours:
+        reference_o = session.t(o)
+        for v, value in values.items():
+            if value is not None and value.size > 1 and laid_out(reference_o, value, channels(ts)) is not None:
+                session.settled.add(v)
+                return
+    shape = actual.shape if actual is not None else ks.shapes[0]
+    value = next((o for o in ours if len(session.t(o).shape) == len(shape) and session.t(o).size == np.prod(shape)), None)
+    if value is None:
+        value = next((o for o in ours if len(session.t(o).shape) == len(shape)), ts.outputs[0])
+        maker = session.traces[0].producer(value)
+        # The output's own size differs: perhaps a crop is still to come on the Keras side.
+        cropped = next((v for v in theirs[1:] if values[v] is not None and (s := session.K.origin(v)) and s.kind in CROPS
+                        and len(values[v].shape) == len(shape)), None)  # fmt: skip
+        if cropped is not None:
+            target, actual, shape = cropped, values[cropped], values[cropped].shape
+        del maker
+    reference = session.t(value)
+    expected = expect(reference, shape, channels(ts), session.layout)
+    session.settled.add(target)
+    session.settled.add(ks.outputs[0])
+    meet(Fault(session, "in", target, expected, actual, value, (t, k), ts, ks))
+
+
+def outputs_of(session: Session) -> list[tuple[int, int, str]]:
+    """Pairs of output values, by name where both sides name them."""
+    torch, keras = session.traces
+    if any(torch.names) and set(torch.names) == set(keras.names):
+        at = {n: v for n, v in zip(keras.names, session.K.outputs, strict=True)}
+        return [(v, at[n], n) for n, v in zip(torch.names, torch.outputs, strict=True)]
+    return [(a, b, "") for a, b in zip(torch.outputs, session.K.outputs, strict=False)]
+
+
+def output_move(reference: np.ndarray, actual: np.ndarray, layout: str, allowed: float = AGREE_OUTPUT):
+    """The outputs' layout: the expected one if it agrees, else the same as torch's."""
+    options = []
+    if reference.ndim > 2 and layout != "same":
+        options.append(lambda a: np.moveaxis(a, 1, -1))
+    options.append(lambda a: a)
+    if reference.ndim == 3:
+        options.reverse()
+    fitting = [m for m in options if m(reference).shape == actual.shape]
+    agreeing = [m for m in fitting if agree(m(reference), actual, allowed)]
+    return (agreeing or fitting or [None])[0]
+
+
+def _outputs(session: Session, meet) -> None:
+    for ours, theirs, _ in outputs_of(session):
+        if theirs in session.settled and session.K.origin(theirs) is not None and theirs in session.K._given:
+            continue
+        reference, actual = session.t(ours), _value(session.K, theirs)
+        move = output_move(reference, actual, session.layout) if actual is not None else None
+        if move is not None and actual is not None and agree(move(reference), actual, AGREE_OUTPUT):
+            continue
+        if move is not None:
+            expected = move(reference)
+        else:
+            expected = expect(reference, actual.shape if actual is not None else reference.shape, None, session.layout)
+        meet(Fault(session, "between", theirs, expected, actual, ours))
+
+
+def same_elsewhere(session: Session, fault: Fault) -> bool:
+    """Does the value hold the right numbers in the wrong places?"""
+    return fault.actual is not None and scrambled(fault.expected, fault.actual)
+
+
+__all__ = [
+    "AGREE", "Any", "Fault", "Session", "anchors", "before_pads", "channels", "expect", "first_input", "outputs_of",
+    "same_elsewhere", "walk", "wide",
+]  # fmt: skip

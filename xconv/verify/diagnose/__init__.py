@@ -1,0 +1,122 @@
+"""Why do the sides part here? Hypotheses are run, and only one that makes them agree in float64 is confirmed."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from importlib import import_module
+from typing import Any
+
+from ..causes import meaning
+from ..compare import Fault, Session
+from ..machine import Machine
+from ..model import Difference, Divergence, Place, Step
+
+# Families in the order in which they are tried: the narrow and cheap before the wide.
+FAMILIES = ("weights", "dtype.keras", "window.keras", "norm.keras", "recurrent.keras", "activation.keras", "pooling.keras",
+            "resize.keras", "axis.keras", "wiring", "attention.keras", "constant", "layout.keras", "formula.keras")  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False)
+class Proposal:
+    """One change of the Keras side that a hypothesis predicts to mend it."""
+
+    cause: str
+    explanation: str
+    remedy: str
+    apply: Callable[[Machine], Any]
+    torch: Step | None = None  # where it is, if not at the fault's own steps
+    keras: Step | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """A fault with its proven proposal, or none."""
+
+    fault: Fault
+    proposal: Proposal | None
+
+
+def propose(fault: Fault) -> Iterator[Proposal]:
+    """All hypotheses for a fault."""
+    for family in FAMILIES:
+        yield from import_module(f"{__name__}.{family}").propose(fault)
+
+
+class Doctor:
+    """Solves the faults of a walk and remembers how."""
+
+    def __init__(self, session: Session, limit: int = 4000):
+        self.session, self.limit = session, limit
+        self.found: list[Found] = []
+        self.tried = 0
+
+    def __call__(self, fault: Fault) -> bool:
+        for proposal in propose(fault):
+            if self.tried >= self.limit:
+                break
+            self.tried += 1
+            machine = self.session.K.branch()
+            try:
+                proposal.apply(machine)
+                solved = fault.solved(machine)
+            except Exception:  # a hypothesis that cannot be run is refuted; frameworks raise anything
+                continue
+            if solved:
+                proposal.apply(self.session.K)
+                self.session.settled.add(fault.target)
+                self.found.append(Found(fault, proposal))
+                return True
+        self.found.append(Found(fault, None))
+        return False
+
+
+def code(step: Step | None) -> str:
+    """The user's line for a step: where its layer is made, or where it is called."""
+    if step is None:
+        return ""
+    return step.made or step.code
+
+
+def place(step: Step | None, near: Step | None = None) -> Place | None:
+    """Where a step is; a function in the model's own code takes the path of the layer next to it."""
+    if step is None:
+        return None
+    path = step.path or (near.path if near is not None else "")
+    return Place(path, step.kind, step.structure or step.source, step.made or step.code)
+
+
+def divergence(found: Found) -> Divergence:
+    """A fault as the report gives it."""
+    fault, proposal = found.fault, found.proposal
+    torch = (proposal and proposal.torch) or fault.torch_step
+    keras = (proposal and proposal.keras) or fault.keras_step
+    if torch is None and fault.torch_value is not None:
+        torch = last(fault.session.traces[0], fault.torch_value)
+    if keras is None:
+        keras = last(fault.session.traces[1], fault.target)
+    both = {"torch": place(torch, fault.torch_step), "keras": place(keras, fault.keras_step)}
+    if proposal is None:
+        how = "is given other values" if fault.where == "between" else "gives other values for equal input"
+        name = keras.name if keras is not None else "the output"
+        return Divergence(**both, difference=fault.difference, probe=fault.session.probe,
+                          explanation=f"cause not identified: {name} {how}")  # fmt: skip
+    meaning(proposal.cause)
+    return Divergence(
+        **both, difference=fault.difference, probe=fault.session.probe, cause=proposal.cause, confirmed=True,
+        explanation=proposal.explanation, remedy=proposal.remedy,
+    )  # fmt: skip
+
+
+def last(trace: Any, value: int) -> Step | None:
+    """The step that gave a value, or the nearest named one above it."""
+    step = trace.producer(value)
+    while step is not None and not step.path and step.inputs:
+        above = trace.producer(step.inputs[0])
+        if above is None:
+            return step
+        if above.path:
+            return replace(step, path=above.path)
+        step = above
+    return step
+
+
+__all__ = ["Difference", "Doctor", "Found", "Proposal", "code", "divergence", "propose"]

@@ -1,0 +1,2 @@
+def propose(fault):
+    return iter(())

@@ -1,0 +1,134 @@
+"""The steps that hold weights: one holder for each layer, however often it is called."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from ..carry import Leaf, carry_leaf
+from ..errors import TransferError
+from ..rules import AFFINE, Rule, table
+from .model import Step, Trace
+
+NORMS = frozenset(
+    "BatchNorm1d BatchNorm2d BatchNorm3d SyncBatchNorm LayerNorm GroupNorm InstanceNorm1d InstanceNorm2d InstanceNorm3d "
+    "RMSNorm BatchNormalization LayerNormalization GroupNormalization RMSNormalization UnitNormalization".split()
+)
+# What a weight is where it changes nothing.
+NEUTRAL: Mapping[str, float] = {
+    "bias": 0.0, "beta": 0.0, "running_mean": 0.0, "moving_mean": 0.0, "weight": 1.0, "gamma": 1.0, "scale": 1.0,
+    "running_var": 1.0, "moving_variance": 1.0,
+}  # fmt: skip
+
+
+@dataclass(eq=False)
+class Holder:
+    """A layer with weights, or a bare tensor (`kind` "weight"), in a trace."""
+
+    path: str
+    kind: str
+    weights: Mapping[str, Any]  # live tensors or variables
+    steps: list[Step] = field(default_factory=list)  # its calls, in order
+
+    @property
+    def step(self) -> Step:
+        return self.steps[0]
+
+    @property
+    def norm(self) -> bool:
+        return self.kind in NORMS
+
+    @property
+    def size(self) -> int:
+        """Numbers in the largest weight; what sharing or packing may change counts as nothing."""
+        if self.kind in ("PReLU", "MultiheadAttention", "MultiHeadAttention"):
+            return 0
+        return max(int(np.prod(tuple(w.shape))) for w in self.weights.values())
+
+    @property
+    def family(self) -> str:
+        if self.norm:
+            return "norm"
+        return {"PReLU": "prelu", "weight": "weight"}.get(self.kind, "map")
+
+    def __str__(self) -> str:
+        return f"{self.path or 'the model itself'} ({self.kind})"
+
+
+def holders(trace: Trace, weights_of: Callable[[Any], Mapping[str, Any]]) -> list[Holder]:
+    """All holders of a trace, in the order of their first call."""
+    found: dict[Any, Holder] = {}
+    for step in trace.steps:
+        if step.kind == "weight":
+            key: Any = step.outputs[0]
+            live = {"value": step.run()[0]}
+        elif step.owner is not None and not step.settings.get("fused"):
+            key, live = id(step.owner), weights_of(step.owner)
+        else:
+            continue
+        if not live:
+            continue
+        if key not in found:
+            path = step.path
+            if step.kind == "weight":
+                path = f"{path}.{step.settings['name']}" if path else str(step.settings["name"])
+            found[key] = Holder(path, step.kind, live)
+        found[key].steps.append(step)
+    return list(found.values())
+
+
+def leaf(holder: Holder, to_numpy: Callable[[Any], np.ndarray]) -> Leaf:
+    return Leaf(holder.path, holder.kind, {n: to_numpy(w) for n, w in holder.weights.items()})
+
+
+def row_for(torch: Holder, keras: Holder) -> Rule | None:
+    """The row of the table for two holders; None if their kinds have none."""
+    return table().get((torch.kind, keras.kind))
+
+
+def same_numbers(a: tuple[int, ...], b: tuple[int, ...]) -> bool:
+    """Could one shape be the other's with axes permuted?"""
+    return sorted(n for n in a if n > 1) == sorted(n for n in b if n > 1)
+
+
+def compatible(torch: Holder, keras: Holder, torch_leaf: Leaf, keras_leaf: Leaf) -> bool:
+    """Could the two hold the same weights? One-sided biases and affine parts do not count against it."""
+    row = row_for(torch, keras)
+    if row is not None:
+        for slots in (row, AFFINE):
+            try:
+                carried, _, _ = carry_part(torch_leaf, keras_leaf, "torch", slots)
+            except TransferError:
+                continue
+            if carried.weights or torch.norm or torch.kind == "PReLU":
+                return True
+        # Arrays of the wrong shape may be the very fault: the same kind with the same number of channels.
+        return torch.kind == "PReLU" or torch.norm
+    if (torch.kind, keras.kind) in table() or torch.norm != keras.norm:
+        return False
+    ts, ks = ([tuple(w.shape) for w in h.weights.values()] for h in (torch, keras))
+    bare = "weight" in (torch.kind, keras.kind) or not _known(torch, keras)
+    return bare and len(ts) == len(ks) and all(any(same_numbers(a, b) for b in ks) for a in ts)
+
+
+def _known(torch: Holder, keras: Holder) -> bool:
+    return any(t == torch.kind for t, _ in table()) and any(k == keras.kind for _, k in table())
+
+
+def carry_part(source: Leaf, target: Leaf, side: str, row: Rule) -> tuple[Leaf, list[str], list[str]]:
+    """Carry what both have: the leaf, names that only the source has, names that only the target has."""
+    other = "keras" if side == "torch" else "torch"
+    lost, bare = list(source.weights), list(target.weights)
+    out: dict[str, np.ndarray] = {}
+    for slot in row:
+        here, there = ((n,) if isinstance(n, str) else n for n in (slot.name(side), slot.name(other)))
+        if all(n in source.weights for n in here) and all(n in target.weights for n in there):
+            part = carry_leaf(
+                replace(source, weights={n: source.weights[n] for n in here}),
+                replace(target, weights={n: target.weights[n] for n in there}), side, (slot,),
+            )  # fmt: skip
+            out |= part.weights
+            lost = [n for n in lost if n not in here]
+            bare = [n for n in bare if n not in there]
+    return replace(target, weights=out), lost, bare

@@ -1,0 +1,125 @@
+"""The inputs of a run: drawn from one seed, or the user's; and the layout in which the Keras side takes them."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..errors import XconvError
+from .model import Trace
+from .sides import Side
+
+Arrays = list[np.ndarray]
+
+
+def shapes_of(input_shape: Any) -> list[tuple[int, ...]]:
+    """One shape or several, as a list.
+
+    >>> shapes_of((2, 3, 8, 8)), shapes_of([(2, 3), (2, 4)])
+    ([(2, 3, 8, 8)], [(2, 3), (2, 4)])
+    """
+    if input_shape is None:
+        return []
+    shapes = [input_shape] if input_shape and isinstance(input_shape[0], int | np.integer) else list(input_shape)
+    for shape in shapes:
+        if not all(isinstance(n, int | np.integer) and n > 0 for n in shape) or not shape:
+            raise XconvError(f"input shape {tuple(shape)!r} must be positive integers with batch, such as 2,3,32,32")
+    return [tuple(int(n) for n in s) for s in shapes]
+
+
+def given(inputs: Any) -> Arrays:
+    """The user's arrays as a list; floats in float64."""
+    values = list(inputs.values()) if isinstance(inputs, Mapping) else inputs
+    values = [values] if not isinstance(values, list | tuple) else list(values)
+    arrays = [np.asarray(v.detach().cpu() if hasattr(v, "detach") else v) for v in values]
+    for i, a in enumerate(arrays):
+        if a.dtype.kind not in "fiub":
+            raise XconvError(f"input {i} has dtype {a.dtype}; floats and integers are understood")
+        if a.dtype.kind == "f" and not np.isfinite(a).all():
+            raise XconvError(f"input {i} holds NaN or infinity")
+    return [a.astype(np.float64) if a.dtype.kind == "f" else a.astype(np.int64) for a in arrays]
+
+
+def draw(torch: Side, keras: Any, input_shape: Any, inputs: Any, seed: int) -> Arrays:
+    """The inputs in torch layout: the user's, else standard normal (integers where a model needs them).
+
+    Raises:
+        XconvError: without shape and inputs, if the Keras model does not say what it takes.
+    """
+    if inputs is not None:
+        return given(inputs)
+    shapes = shapes_of(input_shape) or _declared(keras)
+    rng = np.random.default_rng(seed)
+    top = _vocabulary(torch)
+    kinds = [_integer(keras, i) for i in range(len(shapes))]
+    return [
+        rng.integers(0, top, size=s) if whole and top else rng.normal(size=s) for s, whole in zip(shapes, kinds, strict=True)
+    ]
+
+
+def _vocabulary(torch: Side) -> int:
+    sizes = [m.num_embeddings for m in torch.names.values() if hasattr(m, "num_embeddings")]
+    return min(sizes) if sizes else 0
+
+
+def _integer(keras: Any, index: int) -> bool:
+    inputs = getattr(keras, "inputs", None)
+    if inputs is not None and index < len(inputs):
+        return "int" in str(inputs[index].dtype)
+    first = next((layer for layer in keras._flatten_layers(include_self=False)), None)
+    return type(first).__name__ == "Embedding"
+
+
+def _declared(keras: Any) -> list[tuple[int, ...]]:
+    inputs = getattr(keras, "inputs", None)
+    if not inputs or any(n is None for x in inputs for n in x.shape[1:]):
+        raise XconvError("which input shape? give input_shape=(N, C, *spatial) in torch layout (--input 2,3,32,32)")
+    found = []
+    for x in inputs:
+        sizes = tuple(x.shape[1:])
+        found.append((2, sizes[-1], *sizes[:-1]) if len(sizes) > 2 else (2, *sizes))
+    return found
+
+
+def _last(a: np.ndarray) -> np.ndarray:
+    return np.moveaxis(a, 1, -1) if a.ndim > 2 and a.dtype.kind == "f" else a
+
+
+def keras_layouts(keras: Side, T: Trace, xs: Arrays, layout: str) -> tuple[Trace, Callable[[Sequence], Arrays], str]:
+    """Trace the Keras side in the layout that it takes: the one told, else the one that its inputs or a run show.
+
+    Raises:
+        XconvError: if it runs in none.
+    """
+    options: list[tuple[str, Callable]] = [("channels_last", _last), ("same", lambda a: a)]
+    declared = getattr(keras.model, "inputs", None)
+    if layout != "auto":
+        options = [o for o in options if o[0] == layout]
+    elif declared and len(declared) == len(xs):
+        fitting = [o for o in options if all(_fits(o[1](x).shape, tuple(d.shape)) for x, d in zip(xs, declared, strict=True))]
+        if fitting and all(x.ndim == 3 for x in xs) and len(fitting) == 2 and not _convolves(T):
+            fitting.reverse()
+        options = fitting or options
+    elif all(x.ndim == 3 for x in xs) and not _convolves(T):
+        options.reverse()
+    problem: XconvError | None = None
+    for name, move in options:
+        arrange = lambda arrays, move=move: [np.ascontiguousarray(move(np.asarray(a))) for a in arrays]  # noqa: E731
+        try:
+            return keras.trace(arrange(xs)), arrange, name if layout == "auto" and name == "same" else layout
+        except XconvError as error:
+            problem = problem or error
+    assert problem is not None
+    raise problem
+
+
+def _fits(shape: tuple[int, ...], declared: tuple[int | None, ...]) -> bool:
+    return len(shape) == len(declared) and all(d is None or d == n for n, d in zip(shape, declared, strict=True))
+
+
+def _convolves(T: Trace) -> bool:
+    """Is a torch input's axis 1 its channels: is the first layer with weights a convolution or its norm?"""
+    for step in T.steps:
+        if step.owner is not None and set(step.inputs) & set(T.inputs):
+            return step.kind.startswith(("Conv", "BatchNorm", "InstanceNorm", "GroupNorm"))
+    return False

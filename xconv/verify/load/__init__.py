@@ -1,0 +1,1 @@
+"""From what the user names or gives to a model that can be traced."""

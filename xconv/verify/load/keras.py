@@ -1,0 +1,77 @@
+"""The Keras side: the user's very model, lifted to the dtype of the verdict while it is looked at."""
+
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
+from typing import Any
+
+import keras
+import numpy as np
+
+from ...errors import XconvError
+from ...frameworks.keras import _name, from_numpy, to_numpy
+from ..sides import Side
+from ..trace import keras as tracing
+
+
+def instance(model: Any) -> keras.Layer:
+    """A layer or model, from one or from a function that makes one.
+
+    Raises:
+        XconvError: if it is neither.
+    """
+    if not isinstance(model, keras.Layer) and callable(model):
+        with made():
+            model = model()
+    if not isinstance(model, keras.Layer):
+        raise XconvError(f"the Keras side is a {type(model).__name__}, not a keras model or a function that makes one")
+    return model
+
+
+class made:
+    """Notes the user's line that constructs each layer and operation."""
+
+    def __enter__(self) -> None:
+        from ..trace.recorder import user_line
+
+        self.before = keras.Operation.__init__
+        before = self.before
+
+        def init(operation, *args, **kwargs):
+            before(operation, *args, **kwargs)
+            operation.__dict__["_xconv_made"] = user_line()
+
+        keras.Operation.__init__ = init
+
+    def __exit__(self, *_: Any) -> None:
+        keras.Operation.__init__ = self.before
+
+
+def weights_of(owner: Any) -> Mapping[str, Any]:
+    """A layer's variables by the names that the table of rules gives them."""
+    if isinstance(owner, tracing.Part):
+        return owner.weights
+    direct = owner.weights
+    prefix = f"{owner.path}/" if owner.path else ""
+    if len(direct) > len({v.name for v in direct}):
+        return {_name(w, prefix, owner): w for w in direct}
+    return {w.name: w for w in direct}
+
+
+def side(model: keras.Layer) -> Side:
+    """How to use a model; it must stay lifted meanwhile."""
+
+    def run(inputs: Sequence[np.ndarray], training: Any = False) -> list[np.ndarray]:
+        try:
+            output = tracing.call(model, [from_numpy(x) for x in inputs], training)
+        except Exception as error:
+            text = next((line for line in str(error).strip().splitlines() if line.strip()), "")
+            raise XconvError(f"the Keras model raised {type(error).__name__}: {text[:300]}") from error
+        return [to_numpy(t) for t in tracing.tensors(output, tracing.is_array)]
+
+    def write(variable: Any, array: np.ndarray) -> None:
+        variable.assign(from_numpy(np.ascontiguousarray(array).astype(str(variable.dtype))))
+
+    return Side(
+        "keras", model, lambda inputs, training=False: tracing.trace(model, inputs, training), run, weights_of, write,
+        to_numpy, from_numpy, nullcontext, {layer.path: layer for layer in model._flatten_layers()},
+    )  # fmt: skip

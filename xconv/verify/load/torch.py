@@ -1,0 +1,93 @@
+"""The torch side: a copy of the user's model, in evaluation mode and in the dtype of the verdict."""
+
+import copy
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn.utils import parametrize
+
+from ...errors import XconvError
+from ...frameworks.torch import _weights, from_numpy, to_numpy
+from ..sides import Side
+from ..trace import torch as tracing
+
+
+def instance(model: Any) -> nn.Module:
+    """A module, from a module or a function that makes one.
+
+    Raises:
+        XconvError: if it is neither.
+    """
+    if not isinstance(model, nn.Module) and callable(model):
+        with made():
+            model = model()
+    if not isinstance(model, nn.Module):
+        raise XconvError(f"the torch side is a {type(model).__name__}, not an nn.Module or a function that makes one")
+    return model
+
+
+class made:
+    """Notes the user's line that constructs each module."""
+
+    def __enter__(self) -> None:
+        from ..trace.recorder import user_line
+
+        self.before = nn.Module.__init__
+        before = self.before
+
+        def init(module, *args, **kwargs):
+            before(module, *args, **kwargs)
+            object.__setattr__(module, "_xconv_made", user_line())
+
+        nn.Module.__init__ = init  # type: ignore[method-assign]
+
+    def __exit__(self, *_: Any) -> None:
+        nn.Module.__init__ = self.before  # type: ignore[method-assign]
+
+
+def _plain(model: nn.Module) -> None:
+    """Replace weights that are computed (weight_norm, spectral_norm) by what they come to."""
+    for module in list(model.modules()):
+        for name in list(getattr(module, "parametrizations", {})):
+            parametrize.remove_parametrizations(module, name, leave_parametrized=True)
+        for key, hook in list(module._forward_pre_hooks.items()):
+            if type(hook).__name__ in ("WeightNorm", "SpectralNorm"):
+                hook.remove(module)
+                del module._forward_pre_hooks[key]
+
+
+def side(model: nn.Module, dtype: str = "float64") -> Side:
+    """A copy of the model in `dtype`, and how to use it."""
+    try:
+        ours = copy.deepcopy(model)
+    except Exception as error:
+        raise XconvError(f"the torch model cannot be copied ({type(error).__name__}: {error})") from error
+    ours.eval()
+    _plain(ours)
+    ours.to(getattr(torch, dtype))
+
+    def weights_of(owner: nn.Module) -> Mapping[str, torch.Tensor]:
+        return _weights(owner, deep=True)
+
+    def write(tensor: torch.Tensor, array: np.ndarray) -> None:
+        with torch.no_grad():
+            tensor.copy_(from_numpy(np.ascontiguousarray(array)))
+
+    def run(inputs: Sequence[np.ndarray], training: Any = False) -> list[np.ndarray]:
+        ours.train(bool(training))
+        try:
+            with torch.no_grad():
+                output = ours(*(from_numpy(x) for x in inputs))
+        except Exception as error:
+            raise XconvError(f"the torch model raised {type(error).__name__}: {str(error)[:300]}") from error
+        finally:
+            ours.eval()
+        return [to_numpy(t) for t in tracing.tensors(output, tracing.is_tensor)]
+
+    return Side(
+        "torch", ours, lambda inputs, training=False: tracing.trace(ours, inputs, bool(training)), run, weights_of,
+        write, to_numpy, from_numpy, torch.no_grad, dict(ours.named_modules()),
+    )  # fmt: skip

@@ -1,0 +1,119 @@
+"""Are two arrays the same tensor in two layouts? And what would one side's tensor be in the other's layout?"""
+
+from collections.abc import Callable, Iterator
+from functools import lru_cache
+from itertools import permutations
+from math import prod
+
+import numpy as np
+
+from .model import Difference
+
+# Sums of up to 1e5 terms in float64 stay below this share of the largest magnitude (n u, u = 2^-53).
+AGREE = 1e-11
+# A whole network of them.
+AGREE_OUTPUT = 1e-10
+FLOAT32 = 2.0**-24
+
+Move = Callable[[np.ndarray], np.ndarray]
+
+
+def difference(reference: np.ndarray, other: np.ndarray) -> Difference:
+    """The largest difference, also relative to the reference's largest magnitude; infinite for another shape."""
+    if reference.shape != other.shape:
+        return Difference(float("inf"), float("inf"))
+    if not reference.size:
+        return Difference(0.0, 0.0)
+    with np.errstate(invalid="ignore", over="ignore"):
+        a, b = wide(reference), wide(other)
+        apart = np.abs(a - b)
+        apart[(a == b) | (np.isnan(a) & np.isnan(b))] = 0.0  # the same infinity, the same nan
+        most = float(np.nanmax(apart)) if not np.isnan(apart).all() else float("nan")
+        if np.isnan(apart).any():
+            most = float("inf")
+        finite = np.abs(a[np.isfinite(a)])
+        scale = float(finite.max()) if finite.size else 1.0
+    return Difference(most, most / scale if scale else (0.0 if not most else float("inf")))
+
+
+def wide(array: np.ndarray) -> np.ndarray:
+    return array.astype(np.complex128 if array.dtype.kind == "c" else np.float64, copy=False)
+
+
+def agree(reference: np.ndarray, other: np.ndarray, allowed: float = AGREE) -> bool:
+    """Equal but for rounding."""
+    return reference.shape == other.shape and difference(reference, other).max_rel <= allowed
+
+
+@lru_cache(maxsize=4096)
+def _perms(here: tuple[int, ...], there: tuple[int, ...]) -> tuple[tuple[int, ...], ...]:
+    return tuple(p for p in permutations(range(len(here))) if tuple(here[i] for i in p) == there)
+
+
+def _last(rank: int) -> tuple[int, ...]:
+    return (0, *range(2, rank), 1)
+
+
+def moves(here: tuple[int, ...], there: tuple[int, ...], channels: bool | None = None) -> Iterator[Move]:
+    """Ways to lay a torch tensor out in a Keras shape, the likeliest first.
+
+    Args:
+        channels: True if axis 1 is known to be the channels (a convolution's), False if the last axis is (a dense
+            layer's), None if unknown.
+    """
+    if prod(here) != prod(there):
+        return
+    yielded = set()
+    if len(here) == len(there):
+        first = [_last(len(here)), tuple(range(len(here)))] if len(here) > 2 else [tuple(range(len(here)))]
+        if channels is False:
+            first.reverse()
+        options = [p for p in first if tuple(here[i] for i in p) == there]
+        options += [p for p in _perms(here, there) if p not in options] if len(here) < 7 else []
+        for p in options:
+            if p not in yielded:
+                yielded.add(p)
+                yield lambda a, p=p: a.transpose(p)
+        return
+    small_here, small_there = (tuple(n for n in s if n > 1) for s in (here, there))
+    if small_here == small_there or (len(small_here) == len(small_there) and sorted(small_here) == sorted(small_there)):
+        for p in _perms(small_here, small_there):
+            yield lambda a, p=p: a.reshape(small_here).transpose(p).reshape(there)
+        return
+    if len(here) < 7:
+        orders = [tuple(range(len(here)))]
+        if len(here) > 2:
+            orders = [_last(len(here)), *orders] if channels is not False else [*orders, _last(len(here))]
+        orders += [p for p in permutations(range(len(here))) if p not in orders and p[0] == 0]
+        for p in orders:
+            yield lambda a, p=p: a.transpose(p).reshape(there)
+
+
+def laid_out(reference: np.ndarray, other: np.ndarray, channels: bool | None = None, allowed: float = AGREE) -> Move | None:
+    """How the reference is laid out in the other side's tensor, if they hold the same numbers in the same places."""
+    if reference.size != other.size or not alike(reference, other, allowed):
+        return None
+    for move in moves(reference.shape, other.shape, channels):
+        if agree(move(reference), other, allowed):
+            return move
+    return None
+
+
+def alike(reference: np.ndarray, other: np.ndarray, allowed: float = AGREE) -> bool:
+    """A quick necessary test: the same moments, whatever the layout."""
+    a, b = wide(reference), wide(other)
+    if not a.size:
+        return True
+    with np.errstate(invalid="ignore", over="ignore"):
+        top = float(np.abs(a).max())
+        if not np.isfinite(top):
+            return True
+        near = 64 * max(allowed, 1e-15) * max(top, 1e-300)
+        return bool(abs(top - float(np.abs(b).max())) <= near and abs(float(a.mean() - b.mean())) <= near)
+
+
+def scrambled(reference: np.ndarray, other: np.ndarray, allowed: float = AGREE) -> bool:
+    """The same numbers in other places: equal once sorted."""
+    if reference.size != other.size or not alike(reference, other, allowed):
+        return False
+    return agree(np.sort(wide(reference).ravel()), np.sort(wide(other).ravel()), allowed)

@@ -1,0 +1,222 @@
+"""Carrying weights between paired holders, and what had to be done to place those that only one side has."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from ..carry import Leaf
+from ..errors import TransferError
+from ..rules import AFFINE, Rule, flattened
+from .align import Alignment
+from .holders import NEUTRAL, Holder, carry_part, leaf, row_for, same_numbers
+from .model import Step, Trace
+from .sides import Side
+
+
+@dataclass
+class Transfer:
+    """What was carried, and what not."""
+
+    carried: int = 0
+    notes: list[str] = field(default_factory=list)
+    refused: list[str] = field(default_factory=list)
+    lost: dict[Holder, list[str]] = field(default_factory=dict)  # torch holder to weights that Keras has no room for
+    shifted: set[int] = field(default_factory=set)  # Keras values that differ on purpose (a bias moved behind them)
+    flat: dict[int, tuple[int, ...]] = field(default_factory=dict)  # Keras step to (channels, *sizes) before its flatten
+
+
+_FLATTENING = frozenset({"flatten", "view", "reshape", "Flatten", "Reshape"})
+
+
+def flattening(trace: Trace, step: Step) -> Step | None:
+    """The flatten that feeds a dense layer, perhaps through steps that keep the shape."""
+    value = step.inputs[0] if step.inputs else None
+    while value is not None:
+        maker = trace.producer(value)
+        if maker is None:
+            return None
+        if maker.kind in _FLATTENING:
+            source = trace.shapes[maker.inputs[0]]
+            return maker if len(source) > 2 and len(maker.shapes[0]) == 2 else None
+        if len(maker.inputs) != 1 or maker.kind == "weight" or trace.shapes[maker.inputs[0]] != maker.shapes[0]:
+            return None
+        value = maker.inputs[0]
+    return None
+
+
+def flat_before(torch: Trace, keras: Trace, t: Step, k: Step) -> tuple[int, ...]:
+    """(channels, *sizes) if both sides flatten one tensor in their own order before a dense layer, else ()."""
+    ours, theirs = flattening(torch, t), flattening(keras, k)
+    if ours is None or theirs is None:
+        return ()
+    here, there = torch.shapes[ours.inputs[0]][1:], keras.shapes[theirs.inputs[0]][1:]
+    if here[1:] + here[:1] != there or np.prod(here[1:]) == 1 or here[0] == 1:
+        return ()
+    before = keras.producer(theirs.inputs[0])
+    if before is not None and before.kind in ("Permute", "transpose", "Transpose", "moveaxis", "Moveaxis"):
+        return ()
+    return here
+
+
+class Carrier:
+    """Carries from one side of an alignment to the other."""
+
+    def __init__(self, alignment: Alignment, torch: Side, keras: Side, traces: tuple[Trace, Trace]):
+        self.alignment, self.torch, self.keras, self.traces = alignment, torch, keras, traces
+        self.transfer = Transfer()
+
+    def row(self, t: Holder, k: Holder) -> Rule | None:
+        if t.kind == "Linear" and k.kind == "Dense" and (sizes := self.transfer.flat.get(k.step.index)):
+            return flattened(sizes[0], sizes[1:])
+        return row_for(t, k)
+
+    def flats(self) -> None:
+        for t, k in self.alignment.pairs:
+            if t.kind == "Linear" and k.kind == "Dense" and (sizes := flat_before(*self.traces, t.step, k.step)):
+                for step in k.steps:
+                    self.transfer.flat[step.index] = sizes
+                self.transfer.notes.append(
+                    f"the kernel of {k} is permuted from channels-first to channels-last order, since each side "
+                    f"flattens {sizes} in its own"
+                )
+
+    def run(self, mode: str) -> Transfer:
+        """Carry everything that fits; `mode` is "from-torch", "from-keras" or "as-is"."""
+        self.flats()
+        if mode == "as-is":
+            return self.transfer
+        side = "torch" if mode == "from-torch" else "keras"
+        here, there = (self.torch, self.keras) if side == "torch" else (self.keras, self.torch)
+        for t, k in self.alignment.pairs:
+            source, target = (t, k) if side == "torch" else (k, t)
+            try:
+                new, lost, bare = self.carried(source, target, side, here, there)
+            except TransferError as error:
+                self.transfer.refused.append(str(error))
+                self.transfer.lost[t] = list(t.weights)
+                continue
+            for name, array in new.items():
+                there.write(target.weights[name], array)
+            self.transfer.carried += len(new)
+            for name in bare:
+                self._neutral(target, name, there)
+            if lost:
+                self.transfer.lost[t] = lost if side == "torch" else []
+                self._lost(source, target, lost, here, there)
+        alone = self.alignment.keras_alone if side == "torch" else self.alignment.torch_alone
+        for holder in alone:
+            if holder.norm:
+                self._identity(holder, there)
+        return self.transfer
+
+    def carried(self, source: Holder, target: Holder, side: str, here: Side, there: Side):
+        a, b = leaf(source, here.to_numpy), leaf(target, there.to_numpy)
+        t, k = (source, target) if side == "torch" else (target, source)
+        row = self.row(t, k)
+        if row is None:
+            return self._by_shape(a, b)
+        try:
+            new, lost, bare = carry_part(a, b, side, row)
+        except TransferError:
+            if not source.norm:
+                raise
+            new, lost, bare = carry_part(a, b, side, AFFINE)
+        return new.weights, lost, bare
+
+    def _by_shape(self, a: Leaf, b: Leaf) -> tuple[Mapping[str, np.ndarray], list[str], list[str]]:
+        """Weights of layers that the table does not know, matched by name, else by unique shape."""
+        out: dict[str, np.ndarray] = {}
+        left = dict(a.weights)
+        for name, room in b.weights.items():
+            fits = [n for n, w in left.items() if same_numbers(w.shape, room.shape)]
+            if name in fits:
+                fits = [name]
+            if len(fits) != 1:
+                continue
+            array = left.pop(fits[0])
+            small = tuple(n for n in array.shape if n > 1)
+            if small != tuple(n for n in room.shape if n > 1):
+                array = np.moveaxis(array, 0, -1)
+                if tuple(n for n in array.shape if n > 1) != tuple(n for n in room.shape if n > 1):
+                    raise TransferError(f"{a}.{fits[0]} {left} fits {b}.{name} {room.shape} in no known order")
+            out[name] = array.reshape(room.shape)
+        return out, list(left), [n for n in b.weights if n not in out]
+
+    def _neutral(self, holder: Holder, name: str, side: Side) -> None:
+        last = name.rpartition(".")[2]
+        value = NEUTRAL.get(last, 0.0 if "bias" in last else None)
+        if value is None or (last == "weight" and not holder.norm):
+            self.transfer.refused.append(f"{holder}.{name} has no counterpart and no neutral value")
+            return
+        tensor = holder.weights[name]
+        side.write(tensor, np.full(tuple(tensor.shape), value))
+        self.transfer.notes.append(f"{holder}.{name} is on one side only: set to its neutral value {value:g}")
+
+    def _users(self, holder: Holder, side: Side) -> list[Step]:
+        trace = self.traces[0 if side.name == "torch" else 1]
+        return [s for s in trace.steps if not set(holder.step.outputs).isdisjoint(s.inputs)]
+
+    def _after(self, holder: Holder, side: Side) -> Holder | None:
+        """The normalisation by batch statistics that alone is fed by a holder."""
+        users = self._users(holder, side)
+        alone = self.alignment.torch_alone if side.name == "torch" else self.alignment.keras_alone
+        held = [*(p[0 if side.name == "torch" else 1] for p in self.alignment.pairs), *alone]
+        if len(users) != 1 or len(holder.steps) != 1:
+            return None
+        found = next((h for h in held if users[0] in h.steps), None)
+        return found if found is not None and found.kind.startswith("BatchNorm") else None
+
+    def _lost(self, source: Holder, target: Holder, lost: list[str], here: Side, there: Side) -> None:
+        """A bias that has no room may move into the normalisation behind it."""
+        if lost == ["bias"] and (norm := self._after(target, there)) is not None:
+            bias = here.to_numpy(source.weights["bias"])
+            mean = "moving_mean" if there.name == "keras" else "running_mean"
+            if not bias.any():
+                self.transfer.lost.pop(source, None)
+            elif mean in norm.weights:
+                partner = next((a if b is norm else b for a, b in self.alignment.pairs if norm in (a, b)), None)
+                shift = ("bias", here, source, norm, there, partner)
+                self._later.append(shift)
+                self.transfer.shifted |= set(target.step.outputs) if there.name == "keras" else set()
+                self.transfer.lost.pop(source, None)
+                self.transfer.notes.append(
+                    f"{source}.bias has no place in {target}: carried into {mean} of {norm} behind it, which absorbs it"
+                )
+            return
+        for name in lost:
+            self.transfer.notes.append(f"{source}.{name} has no place in {target}")
+
+    _later: list[Any]
+
+    def finish(self) -> None:
+        """Shift the means of normalisations that took a bias; after all else is carried."""
+        for _, here, source, norm, there, _ in self._later:
+            bias = here.to_numpy(source.weights["bias"])
+            mean = norm.weights["moving_mean" if there.name == "keras" else "running_mean"]
+            there.write(mean, there.to_numpy(mean) - bias)
+
+    def _identity(self, holder: Holder, side: Side) -> None:
+        """A normalisation that only one side has becomes the identity."""
+        eps = holder.step.settings.get("epsilon", holder.step.settings.get("eps", 0.0)) or 0.0
+        if not holder.kind.startswith("BatchNorm"):
+            return
+        for name, tensor in holder.weights.items():
+            shape = tuple(tensor.shape)
+            if name.endswith(("mean", "beta", "bias")):
+                side.write(tensor, np.zeros(shape))
+            elif name.endswith("var") or name.endswith("variance"):
+                side.write(tensor, np.ones(shape) - eps)
+            else:
+                side.write(tensor, np.ones(shape))
+        self.transfer.notes.append(f"{holder} is on one side only: set to the identity")
+
+
+def carry_all(alignment: Alignment, torch: Side, keras: Side, traces: tuple[Trace, Trace], mode: str) -> Transfer:
+    """Carry all weights as `mode` says and report what was done."""
+    carrier = Carrier(alignment, torch, keras, traces)
+    carrier._later = []
+    transfer = carrier.run(mode)
+    carrier.finish()
+    return transfer
