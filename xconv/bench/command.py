@@ -1,0 +1,55 @@
+"""`xconv bench`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ..errors import XconvError
+
+
+def bench(
+    names: Annotated[list[str] | None, typer.Argument(metavar="[BLOCK]...", help="Blocks; all by default.")] = None,
+    device: Annotated[str, typer.Option(help="cpu, cuda, or both by commas.")] = "cpu",
+    engines: Annotated[str, typer.Option(help="Contenders, by commas; all that are installed by default.")] = "",
+    dtypes: Annotated[str, typer.Option(help="float32, tf32, bfloat16, float16, float64, by commas.")] = "",
+    quick: Annotated[bool, typer.Option("--quick", help="Small sizes, few turns.")] = False,
+    forward: Annotated[bool, typer.Option("--forward", help="Leave out the backward pass.")] = False,
+    stock: Annotated[bool, typer.Option("--stock", help="Also time what a user would write by hand.")] = False,
+    claims: Annotated[bool, typer.Option("--claims", help="Also measure what the literature promises.")] = False,
+    tools: Annotated[bool, typer.Option("--tools", help="Also time transfer, export, verify and parity.")] = False,
+    threads: Annotated[int, typer.Option(min=1, help="Threads of every framework.")] = 1,
+    turns: Annotated[int, typer.Option(min=0, help="Turns of each contender; 0: 3 quick, 7 else.")] = 0,
+    seconds: Annotated[float, typer.Option(min=0, help="Stop taking new sizes after this long; 0: never.")] = 0,
+    json: Annotated[Path | None, typer.Option(help="Write all rows here.")] = None,
+    html: Annotated[Path | None, typer.Option(help="Write a page with plots here.")] = None,
+    compare: Annotated[Path | None, typer.Option(help="A JSON file of this machine to compare with.")] = None,
+    ray: Annotated[str, typer.Option(help="Spread sizes over Ray: auto, or a cluster's address.")] = "",
+) -> None:
+    """Time every block in every engine, in turns, each answer held to float64.
+
+    Exit status: 1 if an answer differs, or with --compare if something got slower beyond the spread.
+    """
+    from . import report, session
+
+    for path in (json, html):
+        if path and not path.parent.is_dir():
+            raise XconvError(f"cannot write {path}: {path.parent} is not a folder")
+    old = report.load(compare) if compare else None
+    plan = session.planned(
+        names or [], words(device), words(engines), words(dtypes), quick=quick, forward=forward, stock=stock,
+        claims=claims, threads=threads, turns=turns,
+    )  # fmt: skip
+    if old:
+        report.same_machine(old, plan)
+    run = session.run(plan, report.console(), seconds=seconds, ray=ray, tools=tools)
+    raise typer.Exit(report.finish(run, json, html, old))
+
+
+def words(text: str) -> list[str]:
+    """Words by commas or spaces.
+
+    >>> words("cpu, cuda")
+    ['cpu', 'cuda']
+    """
+    return text.replace(",", " ").split()

@@ -1,0 +1,189 @@
+"""One step of a block's Keras room, on the worker's backend, ready to be repeated."""
+
+import time
+from collections.abc import Sequence
+
+import keras
+import numpy as np
+
+from ..block import block
+from ..carry import Leaf, by_path, carry
+from ..frameworks import keras as door
+from ..parity.work import channels_first, channels_last
+from .work import Runner, Trial
+
+
+def _scope(trial: Trial):
+    """Where variables and tensors are made."""
+    names = {"cpu": "cpu:0", "cuda": "cuda:0" if keras.backend.backend() == "torch" else "gpu:0"}
+    return keras.device(names[trial.device])
+
+
+def _last(trial: Trial) -> bool:
+    return block(trial.block).keras_layout(trial.config) == "channels_last"
+
+
+def _model(trial: Trial, leaves: Sequence[Leaf], x: np.ndarray) -> tuple[keras.Layer, np.ndarray]:
+    """The block with the given weights, and the input in its layout."""
+    keras.config.set_floatx(trial.numbers)
+    keras.config.set_dtype_policy(trial.numbers)
+    x = np.ascontiguousarray(channels_last(x) if _last(trial) else x)
+    model = trial.build("keras")
+    if not model.built:
+        model.build(x.shape)
+    rows = block(trial.block).rules(trial.config)
+    door.load(model, carry(by_path(leaves), door.leaves(model), "torch", rows=rows))
+    return model, x
+
+
+def runner(trial: Trial, leaves: Sequence[Leaf], x: np.ndarray) -> Runner:
+    """Keras on TensorFlow (eager, graph, XLA), on JAX or on torch."""
+    back = channels_first if _last(trial) else np.asarray
+    with _scope(trial):
+        model, x = _model(trial, leaves, x)
+        backend = keras.backend.backend()
+        if backend == "torch":
+            import torch
+
+            from .torch import precise
+
+            torch.set_num_threads(trial.threads)
+            precise(trial.dtype)
+            model = model.to(trial.device)
+            given = torch.from_numpy(x).to(trial.device) if x.dtype.name != "bfloat16" else door.from_numpy(x)
+        else:
+            given = door.from_numpy(x)
+        run, outputs = STEPS[backend](model, given, trial)
+
+    def scoped(n: int) -> float:
+        with _scope(trial):
+            return run(n)
+
+    def answers() -> list[np.ndarray]:
+        with _scope(trial):
+            return [np.ascontiguousarray(back(door.to_numpy(y))) for y in outputs()]
+
+    return Runner(scoped, answers)
+
+
+def _cotangents(ys) -> list:
+    rng = np.random.default_rng(2)
+    return [door.from_numpy(rng.normal(size=y.shape).astype(keras.backend.standardize_dtype(y.dtype))) for y in ys]
+
+
+def _clock(step, wait_each, wait_end=lambda: None):
+    def run(n: int) -> float:
+        begin = time.perf_counter()
+        for _ in range(n):
+            wait_each(step())
+        wait_end()
+        return time.perf_counter() - begin
+
+    return run
+
+
+def _tensorflow(model, x, trial):
+    import tensorflow as tf
+
+    def forward(x):
+        return door._flat(model(x, training=False))
+
+    how = trial.contender.how
+    compiled = (lambda f: f) if how == "eager" else tf.function(jit_compile=how == "xla")
+    call = compiled(forward)
+    on_gpu = trial.device == "cuda"
+    settle = tf.test.experimental.sync_devices if on_gpu else lambda: None  # on a CPU calls return when they are done
+    if not trial.training:
+        return _clock(lambda: call(x), lambda y: None, settle), lambda: call(x)
+    trained = [v.value for v in model.trainable_variables]
+    gs = _cotangents(call(x))
+
+    @compiled
+    def both(x):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            ys = door._flat(model(x, training=True))
+        return ys, tape.gradient(ys, [x, *trained], gs)  # outputs too, or a compiler would leave the forward pass out
+
+    return _clock(lambda: both(x), lambda y: None, settle), lambda: call(x)
+
+
+def _jax(model, x, trial):
+    import jax
+
+    held = model.trainable_variables, model.non_trainable_variables
+    trained, rest = ([v.value for v in variables] for variables in held)
+    precision = {"tf32": "tensorfloat32", "float32": "highest"}.get(trial.dtype, "default")
+
+    def forward(trained, rest, x, training=False):
+        with keras.StatelessScope([*zip(held[0], trained, strict=True), *zip(held[1], rest, strict=True)]) as scope:
+            ys = door._flat(model(x, training=training))
+        return ys, [scope.get_current_value(v) for v in held[1]]
+
+    with jax.default_matmul_precision(precision):
+        call = jax.jit(forward)
+        ys, _ = call(trained, rest, x)
+        on_gpu = trial.device == "cuda"
+        last = [ys]
+
+        def keep(y):
+            last[0] = y
+            if not on_gpu:  # a CPU's dispatch is asynchronous too, and would overlap steps
+                jax.block_until_ready(y)
+
+        settle = lambda: jax.block_until_ready(last[0])  # noqa: E731
+        outputs = lambda: call(trained, rest, x)[0]  # noqa: E731
+        if not trial.training:
+            return _clock(lambda: call(trained, rest, x)[0], keep, settle), outputs
+        gs = _cotangents(ys)
+
+        @jax.jit
+        def both(trained, rest, x, gs):
+            ys, pull, moved = jax.vjp(lambda t, x: forward(t, rest, x, True), trained, x, has_aux=True)
+            return ys, pull(gs), moved  # outputs too, or the compiler would leave the forward pass out
+
+        both(trained, rest, x, gs)  # traced here, at this precision
+    return _clock(lambda: both(trained, rest, x, gs), keep, settle), outputs
+
+
+def _torch(model, x, trial):
+    import torch
+
+    from .torch import stopwatch
+
+    def forward(training=False):
+        return door._flat(model(x, training=training))
+
+    def outputs():
+        with torch.no_grad():
+            return forward()
+
+    if not trial.training:
+        timed = stopwatch(forward, trial.device)
+
+        def run(n: int) -> float:
+            with torch.no_grad():
+                return timed(n)
+
+        return run, outputs
+    gs = [g.to(trial.device) for g in _cotangents(outputs())]
+    trained = [v.value for v in model.trainable_variables]
+    x.requires_grad_()
+    return stopwatch(
+        lambda: torch.autograd.grad(forward(True), [x, *trained], gs, allow_unused=True), trial.device
+    ), outputs  # fmt: skip
+
+
+STEPS = {"tensorflow": _tensorflow, "jax": _jax, "torch": _torch}
+
+
+def export(trial: Trial, leaves: Sequence[Leaf], x: np.ndarray) -> bytes:
+    """The ONNX file that torch's exporter makes of our Keras room on the torch backend, channels last."""
+    from io import BytesIO
+
+    import torch
+
+    model, given = _model(trial, leaves, x)
+    file = BytesIO()
+    torch.onnx.export(model.eval(), (door.from_numpy(given),), input_names=["x"], dynamo=True, verbose=False).save(file)
+    return file.getvalue()

@@ -1,0 +1,44 @@
+"""Where a run was measured. Only runs of one machine are compared."""
+
+import os
+import platform
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ..parity.report import machine as basics
+
+SAME = ("processor", "cores", "threads", "gpu", "platform")  # what two runs must have in common
+
+
+def machine(threads: int, gpu: str) -> dict[str, Any]:
+    """Processor, cores, GPU, threads used, load at the start, and the versions of what ran."""
+    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
+    found = {**basics(), "processor": processor(), "threads": threads, "gpu": gpu, "load": load}
+    return {**found, "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()}
+
+
+def processor() -> str:
+    """The processor's name with its family and model, since a virtual machine may give a name that many share."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().split("\n\n")[0].splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    facts = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in lines)}
+    if "model name" not in facts:
+        return platform.processor() or platform.machine()
+    return f"{facts['model name']} (family {facts.get('cpu family')}, model {facts.get('model')})"
+
+
+def unlike(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
+    """What differs between two machines, in words."""
+    return [
+        f"{what} {one.get(what)!r} against {other.get(what)!r}" for what in SAME if one.get(what) != other.get(what)
+    ]
+
+
+def versions_changed(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
+    """Libraries whose version changed."""
+    a, b = one.get("versions", {}), other.get("versions", {})
+    return [f"{name} {a.get(name, 'absent')} -> {b.get(name, 'absent')}"
+            for name in sorted({*a, *b}) if a.get(name) != b.get(name)]  # fmt: skip
