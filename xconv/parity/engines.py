@@ -1,7 +1,7 @@
 """Engines: what can run a block. Each kind lives in a worker process of its own that speaks NumPy.
 
-Keras's backend is fixed for a process, a framework can crash, and thread pools disturb each other: so a worker that dies
-costs the rows that it was at, and nothing else.
+Keras's backend is fixed for a process, a framework can crash, and thread pools disturb each other: so a worker that
+dies costs the rows that it was at, and nothing else.
 """
 
 import os
@@ -57,7 +57,7 @@ ENGINES = {
 }
 DEFAULT_ENGINES = ("torch", "tensorflow", "onnxruntime", "reference")
 DEFAULT_DTYPES = ("float64", "float32")
-# The float64 answer of the other framework is what a row is held to; the first of these that is installed gives Keras's.
+# A row is held to the other framework's float64 answer; the first of these that is installed gives Keras's.
 KERAS_WITNESSES = ("tensorflow", "jax", "keras-torch")
 
 
