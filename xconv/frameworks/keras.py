@@ -95,9 +95,11 @@ def _walk(layer: keras.Layer, path: str, seen: set[int]) -> Iterator[tuple[str, 
     direct = [w for w in layer.weights if id(w) not in inner]
     if direct:
         prefix = f"{layer.path}/" if layer.path else ""
-        yield path, kind or type(layer).__name__, {
-            _name(w, prefix, layer) if len(direct) > len({v.name for v in direct}) else w.name: w for w in direct
-        }
+        yield (
+            path,
+            kind or type(layer).__name__,
+            {_name(w, prefix, layer) if len(direct) > len({v.name for v in direct}) else w.name: w for w in direct},
+        )
     if kind is None:
         for name, child in below:
             yield from _walk(child, f"{path}.{name}" if path else name, seen)
@@ -177,34 +179,68 @@ def _flat(outputs: Any) -> list[Any]:
     return keras.tree.flatten(outputs)
 
 
-def _compiled(function, how: str):
-    """`function` as the backend's users speed it up: a TensorFlow graph, or XLA; eager as it is."""
+def _tensorflow_call(model: keras.Layer, training: bool, how: str):
+    import tensorflow as tf
+
+    def call(*xs):
+        return _flat(model(*xs, training=training))
+
+    return call if how == "eager" else tf.function(call, jit_compile=how == "xla")
+
+
+def _jax_call(model: keras.Layer, training: bool, how: str):
+    import jax
+
+    values, pure = _jax_pure(model, training)
+    compiled = jax.jit(pure) if how == "xla" else pure
+    return lambda *xs: compiled(values(), xs)
+
+
+def _jax_pure(model: keras.Layer, training: bool):
+    """A model's current values, and its outputs as a function of them, which is how JAX sees a model."""
+    variables = [*model.trainable_variables, *model.non_trainable_variables]
+
+    def pure(values, xs):
+        with keras.StatelessScope(list(zip(variables, values, strict=True))):
+            return _flat(model(*xs, training=training))
+
+    return lambda: [v.value for v in variables], pure
+
+
+def _torch_call(model: keras.Layer, training: bool, how: str):
+    import torch
+
+    def call(*xs):
+        with torch.no_grad():
+            return _flat(model(*xs, training=training))
+
+    return call
+
+
+_CALLS = {"tensorflow": _tensorflow_call, "jax": _jax_call, "torch": _torch_call}
+_HOWS = {"tensorflow": ("eager", "graph", "xla"), "jax": ("eager", "xla"), "torch": ("eager",)}
+
+
+def function(model: keras.Layer, training: bool = False, how: str = "eager"):
+    """`model` as a function of arrays in its own layout, compiled once: as it is, a TensorFlow graph, or XLA.
+
+    It reads the weights anew at every call.
+
+    Raises:
+        XconvError: if the backend does not run models in this way.
+    """
     backend = keras.backend.backend()
-    if how == "eager":
-        return function
-    if backend == "tensorflow":
-        import tensorflow as tf
-
-        return tf.function(function, jit_compile=how == "xla")
-    if backend == "jax" and how == "xla":
-        import jax
-
-        return jax.jit(function)
-    raise XconvError(f"Keras on {backend} does not run as {how!r}")
+    if how not in _HOWS[backend]:
+        raise XconvError(f"Keras on {backend} does not run as {how!r}; valid: {', '.join(_HOWS[backend])}")
+    call = _CALLS[backend](model, training, how)
+    return lambda *inputs: [to_numpy(y) for y in call(*(from_numpy(x) for x in inputs))]
 
 
 def run(
     model: keras.Layer, inputs: Sequence[np.ndarray], training: bool = False, how: str = "eager"
 ) -> list[np.ndarray]:
     """All outputs, flat, for inputs in the model's own layout."""
-    xs = [from_numpy(x) for x in inputs]
-    if keras.backend.backend() == "torch":
-        import torch
-
-        with torch.no_grad():
-            return [to_numpy(y) for y in _flat(model(*xs, training=training))]
-    call = _compiled(lambda *xs: model(*xs, training=training), how)
-    return [to_numpy(y) for y in _flat(call(*xs))]
+    return function(model, training, how)(*inputs)
 
 
 def gradients(
@@ -239,26 +275,21 @@ def _tensorflow_gradients(model, xs, gs, flat, training, how):
             outputs = _flat(model(*xs, training=training))
         return tape.gradient(outputs, [list(xs), [v.value for v in flat]], gs)
 
-    return _compiled(both, how)(*xs)
+    return (both if how == "eager" else tf.function(both, jit_compile=how == "xla"))(*xs)
 
 
 def _jax_gradients(model, xs, gs, flat, training, how):
     import jax
 
     trained = model.trainable_variables
-    others = model.non_trainable_variables
-    held = [v.value for v in others]
+    values, pure = _jax_pure(model, training)
 
-    def outputs(values, xs):
-        with keras.StatelessScope(list(zip([*trained, *others], [*values, *held], strict=True))):
-            return _flat(model(*xs, training=training))
-
-    def both(*xs):
-        ys, back = jax.vjp(outputs, [v.value for v in trained], xs)
+    def both(values, xs, gs):
+        ys, back = jax.vjp(pure, values, xs)
         return back([g.astype(y.dtype) for g, y in zip(gs, ys, strict=True)])
 
-    grad_w, grad_x = _compiled(both, how)(*xs)
-    order = {id(v): g for v, g in zip(trained, grad_w, strict=True)}
+    grad_w, grad_x = (jax.jit(both) if how == "xla" else both)(values(), tuple(xs), gs)
+    order = {id(v): g for v, g in zip(trained, grad_w, strict=False)}  # trained ones come first
     return grad_x, [order[id(v)] for v in flat]
 
 
