@@ -4,6 +4,8 @@ Strided "same" depends on the input's size, which only auto_pad says in one node
 dilation, so there the kernel is written out with zeros between its taps.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from xconv.geometry import Pads, reach, resolve_pads
@@ -15,9 +17,10 @@ MODES = {"reflect": "reflect", "replicate": "edge"}
 END = np.iinfo(np.int64).max
 
 
-def graph(g: Graph, c: Config, x: str, path: str = "") -> str:
+def graph(g: Graph, c: Config, x: str, path: str = "", weights: Sequence[str] = ()) -> str:
+    """The convolution with the weights of the leaf at `path`, or with `weights` already in the graph."""
     by_size = c.padding == "same" and max(c.stride) > 1
-    weights, kernel, dilation = g.weights(path), c.kernel, c.dilation
+    weights, kernel, dilation = weights or g.weights(path), c.kernel, c.dilation
     if by_size and max(c.dilation) > 1:
         weights = (_written_out(g, c, path), *weights[1:])
         kernel, dilation = tuple(map(reach, c.kernel, c.dilation)), (1,) * len(kernel)
