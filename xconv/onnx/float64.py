@@ -54,6 +54,7 @@ def lower(model: onnx.ModelProto) -> onnx.ModelProto:
             done = LOWERED[node.op_type](_Pen(pen, node.output[0], arrays), *node.input, **settings)
             pen._nodes[_writer(pen, done)].output[:] = [node.output[0]]
         else:
+            node.name = f"{node.op_type}_{len(pen._nodes)}"  # its old number may be that of a node just written
             pen._nodes.append(node)
     return pen.finish({o.name: o for o in model.graph.output}, list(model.graph.input), model.graph.name,
                       {p.key: p.value for p in model.metadata_props})  # fmt: skip

@@ -14,7 +14,6 @@ from importlib.util import find_spec
 from multiprocessing import get_context
 from typing import Any
 
-from ..dtypes import DTYPES
 from ..errors import XconvError, one_of
 
 
@@ -28,7 +27,6 @@ class Engine:
     extra: str  # the extra of xconv that installs them
     backend: str = ""  # Keras's backend, or the ONNX runtime
     how: str = "eager"
-    dtypes: tuple[str, ...] = DTYPES
 
     @property
     def worker(self) -> str:
@@ -37,7 +35,21 @@ class Engine:
 
     @property
     def installed(self) -> bool:
-        return all(find_spec(module) for module in self.needs)
+        return all(find_spec(module) for module in self.needs) and (self.room != "onnx" or self._runtime.available())
+
+    @property
+    def _runtime(self) -> Any:
+        from ..onnx.runtimes import runtimes
+
+        return runtimes()[self.backend]
+
+    def lowers(self, dtype: str) -> bool:
+        """Does it take this dtype only after convolutions were rewritten with other operators?"""
+        return self.room == "onnx" and dtype in self._runtime.lowered
+
+    def takes(self, dtype: str) -> bool:
+        """Has it kernels of this dtype for every block?"""
+        return self.room != "onnx" or dtype in self._runtime.dtypes | self._runtime.lowered
 
 
 ENGINES = {
@@ -49,10 +61,13 @@ ENGINES = {
         Engine("tensorflow-graph", "keras", ("keras", "tensorflow"), "keras", "tensorflow", "graph"),
         Engine("tensorflow-xla", "keras", ("keras", "tensorflow"), "keras", "tensorflow", "xla"),
         Engine("jax", "keras", ("keras", "jax"), "jax", "jax", "xla"),
-        Engine("keras-torch", "keras", ("keras", "torch"), "keras", "torch"),
-        Engine("onnxruntime", "onnx", ("onnx", "onnxruntime"), "onnx", "onnxruntime", dtypes=("float32", "float16")),
+        Engine("keras-torch", "keras", ("keras", "torch"), "torch,keras", "torch"),
+        Engine("onnxruntime", "onnx", ("onnx", "onnxruntime"), "onnx", "onnxruntime"),
         Engine("reference", "onnx", ("onnx",), "onnx", "reference"),
-        Engine("openvino", "onnx", ("onnx", "openvino"), "openvino", "openvino", dtypes=("float32",)),
+        Engine("openvino", "onnx", ("onnx", "openvino"), "onnx,openvino", "openvino"),
+        Engine("tract", "onnx", ("onnx", "tract"), "onnx,tract", "tract"),
+        Engine("onnxruntime-node", "onnx", ("onnx",), "onnx", "node"),
+        Engine("onnxruntime-web", "onnx", ("onnx",), "onnx", "web"),
     )
 }
 DEFAULT_ENGINES = ("torch", "tensorflow", "onnxruntime", "reference")

@@ -65,7 +65,7 @@ def rows_of(task: Task, engines: Sequence[e.Engine], ask_worker: Ask) -> Iterato
     for engine in engines:
         if not engine.installed:
             yield subject(engine).unproven("all", f"not installed: pip install 'xconv[{engine.extra}]'")
-    able, unable = ([engine for engine in able if (task.dtype in engine.dtypes) == wanted] for wanted in (True, False))
+    able, unable = ([engine for engine in able if engine.takes(task.dtype) == wanted] for wanted in (True, False))
     for engine in unable:
         yield subject(engine).unproven("all", f"{engine.name} has no {task.dtype} convolution")
     if not able:
@@ -125,7 +125,8 @@ def _onnx_rows(
     for side, answer in truth.items():
         # The weights as they lie in that framework's model, in the row's dtype.
         weights = tuple(_narrowed(leaf, task.dtype) for leaf in answer.weights)
-        model = ask_worker("reference", write_onnx, task.block, task.case.config, weights, task.case.shape)
+        lowered = engine.lowers(task.dtype)
+        model = ask_worker("reference", write_onnx, task.block, task.case.config, weights, task.case.shape, lowered)
         outputs = ask_worker(engine.name, ask_onnx, model, engine.backend, question.x)
         yield held_to(subject, f"onnx from {side}", outputs, answer.outputs, allowed["outputs"])
 

@@ -177,11 +177,17 @@ def allowances(question: Question, dtype: str) -> dict[str, float]:
     )
 
 
-def write_onnx(name: str, config: Any, weights: Sequence[Leaf], shape: tuple[int, ...]) -> bytes:
-    """The ONNX file of a block with these weights (torch layout); needs no framework."""
-    from ..onnx.export import block_model
+def write_onnx(name: str, config: Any, weights: Sequence[Leaf], shape: tuple[int, ...], lowered: bool) -> bytes:
+    """The ONNX file of a block with these weights (torch layout); needs no framework.
 
-    return block_model(block(name), config, by_path(weights), shape).SerializeToString()
+    Args:
+        lowered: with other operators in the place of those that have no kernel for doubles.
+    """
+    from ..onnx.export import block_model
+    from ..onnx.float64 import lower
+
+    model = block_model(block(name), config, by_path(weights), shape)
+    return (lower(model) if lowered else model).SerializeToString()
 
 
 def ask_onnx(model: bytes, runtime: str, x: np.ndarray) -> dict[str, np.ndarray]:
