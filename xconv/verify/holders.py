@@ -61,8 +61,8 @@ def holders(trace: Trace, weights_of: Callable[[Any], Mapping[str, Any]]) -> lis
     found: dict[Any, Holder] = {}
     for step in trace.steps:
         if step.kind == "weight":
-            key: Any = step.outputs[0]
-            live = {"value": step.run()[0]}
+            key: Any = id(step.owner)
+            live = {"value": step.owner}
         elif step.owner is not None and not step.settings.get("fused"):
             key, live = id(step.owner), weights_of(step.owner)
         else:

@@ -1,2 +1,197 @@
-def propose(fault):
-    return iter(())
+"""Wiring: operands in another order, a skip taken from elsewhere, inputs or outputs exchanged, steps in another order."""
+
+from collections.abc import Iterator
+from itertools import permutations
+
+import numpy as np
+
+from ..compare import Fault, first_input, outputs_of
+from ..match import laid_out
+from ..model import Ref, Step
+from ..trace.recorder import mapped
+from . import Proposal
+from .edit import quoted, regions, rewire
+
+JOINS = frozenset("concatenate Concatenate cat concat ConcatV2 stack Stack".split())
+SUMS = frozenset("add Add AddV2 radd".split())
+OPERATORS = frozenset("add Add AddV2 subtract Subtract Sub sub multiply Multiply Mul mul divide true_divide RealDiv "
+                      "maximum Maximum minimum Minimum average Average".split())  # fmt: skip
+
+
+def propose(fault: Fault) -> Iterator[Proposal]:
+    yield from _exchanged_inputs(fault)
+    if fault.where != "between":
+        return
+    yield from _exchanged_outputs(fault)
+    torch_steps, keras_steps = regions(fault)
+    yield from _order(fault, keras_steps)
+    yield from _sources(fault, torch_steps, keras_steps)
+
+
+def _exchanged_inputs(fault: Fault) -> Iterator[Proposal]:
+    inputs = fault.session.traces[1].inputs
+    shapes = fault.session.traces[1].shapes
+    if len(inputs) < 2 or fault.target in inputs and fault.session.K.origin(fault.target) is None and len(inputs) > 4:
+        return
+    for order in permutations(range(len(inputs))):
+        if list(order) == sorted(order) or any(shapes[inputs[i]] != shapes[inputs[j]] for i, j in enumerate(order)):
+            continue
+
+        def apply(machine, order=order):
+            held = [machine._given[v] for v in inputs]
+            machine.forget(inputs)
+            for v, j in zip(inputs, order, strict=True):
+                machine._given[v] = held[j]
+
+        yield Proposal(
+            "wiring.input_order", f"the Keras model takes its inputs in the order {tuple(order)} of torch's",
+            "declare the inputs in torch's order", apply,
+        )  # fmt: skip
+
+
+def _exchanged_outputs(fault: Fault) -> Iterator[Proposal]:
+    session = fault.session
+    pairs = outputs_of(session)
+    if len(pairs) < 2 or fault.target not in session.K.outputs or any(name for *_, name in pairs):
+        return
+    theirs = [b for _, b, _ in pairs]
+    for other in theirs:
+        if other == fault.target:
+            continue
+
+        def apply(machine, other=other):
+            swapped = {fault.target: other, other: fault.target}
+            machine.outputs = tuple(swapped.get(v, v) for v in machine.outputs)
+            machine.__dict__.setdefault("renamed", {}).update(swapped)
+
+        if laid_out(fault.expected, session.K.value(other)) is not None:
+            yield Proposal(
+                "wiring.output_order", "the Keras model gives its outputs in another order", "return them in torch's order",
+                lambda m, a=apply, o=other: (a(m), m.give(fault.target, fault.expected)),
+            )  # fmt: skip
+
+
+def _order(fault: Fault, keras_steps: list[Step]) -> Iterator[Proposal]:
+    for step in keras_steps:
+        refs = list(dict.fromkeys(step.inputs))
+        if not 2 <= len(refs) <= 4:
+            continue
+        for order in permutations(range(len(refs))):
+            if list(order) == list(range(len(refs))):
+                continue
+            table = {refs[i]: refs[j] for i, j in enumerate(order)}
+
+            def apply(machine, step=step, table=table):
+                def change(leaf):
+                    return Ref(table.get(leaf.value, leaf.value)) if isinstance(leaf, Ref) else leaf
+
+                now = machine.steps[step.index]
+                machine.change(step.index, args=mapped(tuple(now.args), change), kwargs=mapped(dict(now.kwargs), change))
+
+            joins = step.kind in JOINS
+            yield Proposal(
+                "wiring.concat_order" if joins else "wiring.operand_order",
+                f"{step.name} takes its {len(refs)} operands in another order than torch",
+                f"exchange the operands{quoted(step)}", apply, _twin(fault, step), step,
+            )  # fmt: skip
+
+
+def _twin(fault: Fault, step: Step) -> Step | None:
+    """The torch step of the region with as many operands."""
+    found = [s for s in regions(fault)[0] if len(set(s.inputs)) == len(set(step.inputs)) > 1]
+    return found[-1] if found else None
+
+
+def _sources(fault: Fault, torch_steps: list[Step], keras_steps: list[Step]) -> Iterator[Proposal]:
+    """One operand taken from elsewhere; and a sum with one operand too few or too many."""
+    session = fault.session
+    trace = session.traces[1]
+    shapes = trace.shapes
+    in_place = next((s for s in session.traces[0].steps if s.settings.get("inplace") or s.kind in ("iadd", "setitem")), None)
+    joins = [s for s in keras_steps if len(set(s.inputs)) > 1]
+    before = [v for s in trace.steps if s.index <= max((k.index for k in keras_steps), default=-1) and s.kind != "weight"
+              for v in s.outputs]  # fmt: skip
+    before = [*trace.inputs, *before]
+    target_region = {v for s in keras_steps for v in s.outputs}
+    for step in reversed(keras_steps):
+        for old in dict.fromkeys(step.inputs):
+            maker = trace.producer(old)
+            if maker is not None and maker.kind == "weight":
+                continue
+            near = sorted(before, key=lambda v: abs(v - old))[:40]
+            for new in near:
+                if new == old or shapes.get(new) != shapes.get(old) or new in step.outputs or _below(fault, step, new):
+                    continue
+                yield _rewired(fault, step, old, new, in_place, joins, target_region)
+    yield from _sums(fault, torch_steps, keras_steps, before)
+
+
+def _below(fault: Fault, step: Step, value: int) -> bool:
+    """Would feeding `value` to `step` make a circle?"""
+    return value in fault.session.K.below(step.outputs)
+
+
+def _rewired(fault, step, old, new, in_place, joins, inside) -> Proposal:
+    trace = fault.session.traces[1]
+    old_step, new_step = trace.producer(old), trace.producer(new)
+    cause = "wiring.skip_source" if step in joins else "layer.order"
+    before = new_step.name if new_step else "the input"
+    was = old_step.name if old_step else "the input"
+    says = f"{step.name} is fed by {was}; with {before} instead it gives torch's answer"
+    if step in joins and _acts(old_step, new_step, new, old):
+        cause = "wiring.add_place" if not in_place else cause
+    if step in joins and in_place is not None and in_place.settings.get("inplace"):
+        value = new_step is not None and first_input(new_step) == old
+        if value:
+            cause = "wiring.inplace"
+            says = (f"{in_place.name} works in place and overwrites the tensor that torch adds later{quoted(in_place)}; "
+                    f"{says}")  # fmt: skip
+    remedy = f"feed {step.name} from {before}{quoted(step)}"
+    return Proposal(cause, says, remedy, lambda m: rewire(m, step, old, new), _twin(fault, step), step)
+
+
+def _acts(old_step: Step | None, new_step: Step | None, new: int, old: int) -> bool:
+    """Do the two sources differ by one step only?"""
+    return bool((old_step and new in old_step.inputs) or (new_step and old in new_step.inputs))
+
+
+def _sums(fault: Fault, torch_steps: list[Step], keras_steps: list[Step], before: list[int]) -> Iterator[Proposal]:
+    from .edit import define
+
+    shapes = fault.session.traces[1].shapes
+    ours = sum(s.kind in SUMS or s.kind == "iadd" for s in torch_steps)
+    theirs = sum(s.kind in SUMS for s in keras_steps)
+    if theirs > ours:
+        for step in keras_steps:
+            if step.kind in SUMS:
+                for keep in dict.fromkeys(step.inputs):
+                    yield Proposal(
+                        "wiring.skip_surplus", f"{step.name} adds what torch does not", f"remove the sum{quoted(step)}",
+                        lambda m, s=step, v=keep: define(m, s.outputs[0], lambda x: x, v), None, step,
+                    )  # fmt: skip
+    if ours > theirs:
+        ends = [v for s in keras_steps for v in s.outputs] or [fault.target]
+        for end in reversed(ends):
+            for other in sorted(before, key=lambda v: -v)[:40]:
+                if shapes.get(other) == shapes.get(end) and other != end:
+                    step = fault.session.K.origin(end)
+                    maker = fault.session.traces[1].producer(other)
+                    yield Proposal(
+                        "wiring.skip_missing", f"torch adds a skip, Keras does not: that of {maker.name if maker else 'the input'}",
+                        f"add it to {step.name if step else 'the value'}{quoted(step)}",
+                        lambda m, e=end, o=other: _plus(m, e, o), next((s for s in torch_steps if s.kind in SUMS), None), step,
+                    )  # fmt: skip
+
+
+def _plus(machine, end: int, other: int) -> None:
+    step = machine.origin(end)
+    run, count, kwargs, position = step.run, len(step.args), dict(step.kwargs), step.outputs.index(end)
+
+    def longer(*xs):
+        old = list(run(*xs[:count], **kwargs))
+        old[position] = old[position] + xs[-1]
+        return old
+
+    if np.prod(step.shapes[position]) < 1:
+        raise ValueError("nothing to add to")
+    machine.change(step.index, run=longer, args=(*step.args, Ref(other)), kwargs={})

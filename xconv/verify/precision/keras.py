@@ -36,11 +36,10 @@ def main_dtype(model: keras.Layer) -> str:
 
 
 def _inputs(layers: list[keras.Layer]) -> list[Any]:
-    """The symbolic inputs of functional models, which cast what they are given."""
-    found = []
+    """The symbolic inputs of functional models and input layers, which cast what they are given."""
+    found = [layer for layer in layers if isinstance(layer, keras.layers.InputLayer)]
     for layer in layers:
-        for model in (layer, getattr(layer, "_functional", None)):
-            found += list(getattr(model, "_inputs", None) or [])
+        found += list(getattr(layer, "_inputs", None) or [])
     return found
 
 
@@ -50,6 +49,7 @@ def lifted(model: keras.Layer, dtype: str = "float64") -> Iterator[None]:
     own = main_dtype(model)
     before_x64, before_floatx = _x64(dtype), keras.config.floatx()
     layers = [model, *model._flatten_layers(include_self=False)]
+    layers += [inner for layer in layers if (inner := getattr(layer, "_functional", None)) is not None]
     held = [(v, v._value, v._dtype, to_numpy(v)) for v in model.variables]
     policies = [(layer, layer._dtype_policy) for layer in layers]
     symbolic = [(t, t._dtype) for t in _inputs(layers)]

@@ -286,10 +286,10 @@ class _Tracer:
 
     def _weight(self, variable: Any, tensor: Any) -> None:
         def run():
-            return [keras.ops.convert_to_tensor(variable)]
+            return [from_numpy(to_numpy(variable))]
 
         owner = self.names.get(id(variable), "")
-        self.tape.step("weight", (), {}, [tensor], run, {"name": variable.name}, path=owner)
+        self.tape.step("weight", (), {}, [tensor], run, {"name": variable.name}, path=owner, owner=variable)
 
     def value(self, variable: Any, tensor: Any) -> Any:
         """A variable's value, as a layer's own code reads it."""

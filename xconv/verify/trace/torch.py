@@ -125,7 +125,8 @@ class _Mode(TorchFunctionMode):
         for tensor in tensors(tree, is_tensor):
             if self.tape.number(tensor) is None and id(tensor) in self.weights:
                 path, name, held = self.weights[id(tensor)]
-                self.tape.step("weight", (), {}, [held], lambda held=held: [held], {"name": name}, path=path)
+                self.tape.step("weight", (), {}, [held], lambda held=held: [held], {"name": name}, path=path,
+                               owner=held)
 
 
 def trace(model: nn.Module, inputs: Sequence[Any], training: bool = False, calls: Mapping[str, Any] | None = None) -> Trace:

@@ -1,2 +1,149 @@
-def propose(fault):
-    return iter(())
+"""Activations: missing, surplus, another, or with another slope, cap, sharpness, threshold or axis."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from ...compare import Fault
+from ...machine import Machine
+from ...model import Step
+from ...native.keras import ACTIVATIONS
+from .. import Proposal
+from ..edit import after, define, quoted, regions, sources
+from .describe import Act, keras_act, spoken, torch_act
+
+# Tried where the torch side's own code computes an activation from simpler functions.
+CATALOGUE: tuple[Act, ...] = (
+    ("relu", {}), ("relu", {"cap": 6.0}), ("gelu", {"approximate": "quick"}), ("gelu", {"approximate": "none"}),
+    ("gelu", {"approximate": "tanh"}), ("silu", {}), ("mish", {}), ("hardswish", {}), ("hardsigmoid", {}),
+    ("hardsigmoid", {"slope": 0.2}), ("sigmoid", {}), ("tanh", {}), ("leaky_relu", {"slope": 0.01}),
+    ("leaky_relu", {"slope": 0.1}), ("leaky_relu", {"slope": 0.2}), ("leaky_relu", {"slope": 0.3}),
+    ("elu", {"alpha": 1.0}), ("selu", {}), ("softplus", {}), ("softsign", {}), ("square", {}),
+)  # fmt: skip
+
+
+def apply(act: Act, x: Any) -> Any:
+    name, given = act
+    return ACTIVATIONS[name](x, **given)
+
+
+def _cause(old: Act | None, new: Act) -> str:
+    if old is None:
+        return "activation.kind"
+    (a, p), (b, q) = old, new
+    if a == b:
+        changed = {k for k in {*p, *q} if p.get(k) != q.get(k)}
+        for key, cause in (("axis", "axis"), ("slope", "slope"), ("alpha", "slope"), ("cap", "cap"),
+                           ("approximate", "approximate"), ("beta", "beta"), ("threshold", "threshold")):  # fmt: skip
+            if key in changed and not (key == "threshold" and "beta" in changed and q.get("beta", 1) != 1):
+                return f"activation.{cause}"
+    if {a, b} == {"relu", "leaky_relu"} or {a, b} <= {"elu", "celu"}:
+        return "activation.slope"
+    if {a, b} == {"gelu", "silu"}:
+        return "activation.approximate"
+    if {a, b} == {"relu", "hardtanh"}:
+        return "activation.cap"
+    return "activation.kind"
+
+
+def _softmax_axes(act: Act, shape: tuple[int, ...], keras_rank: int) -> list[Act]:
+    """A softmax over any axis: torch's number means another axis in Keras's layout."""
+    if act[0] not in ("softmax", "log_softmax"):
+        return [act]
+    return [(act[0], {"axis": axis}) for axis in range(-1, -keras_rank, -1)]
+
+
+def propose(fault: Fault) -> Iterator[Proposal]:
+    if fault.where != "between":
+        return
+    torch_steps, keras_steps = regions(fault)
+    wanted = [(s, act) for s in torch_steps if (act := torch_act(s)) is not None]
+    present = [(s, act) for s in keras_steps if (act := keras_act(s)) is not None]
+    shapes = fault.session.traces[1].shapes
+    yield from _changed(fault, wanted, present, keras_steps)
+    yield from _surplus(fault, wanted, present, keras_steps)
+    yield from _missing(fault, wanted, keras_steps, shapes)
+
+
+def _old(step: Step) -> str:
+    act = keras_act(step)
+    return spoken(act, keras=True) if act else step.kind
+
+
+def _changed(fault: Fault, wanted: list, present: list, keras_steps: list[Step]) -> Iterator[Proposal]:
+    shapes = fault.session.traces[1].shapes
+    elementwise = [s for s in keras_steps if len(s.outputs) == 1 and len(s.inputs) == 1
+                   and shapes.get(s.inputs[0]) == s.shapes[0] and s.kind not in ("Dropout", "weight")]  # fmt: skip
+    chains = [(s.inputs[0], s, s) for s in elementwise]
+    if len(chains) < 2 or not present:  # an activation written out in several steps
+        for i, s in enumerate(keras_steps):
+            for e in keras_steps[i + 1 :]:
+                if e.outputs and e.kind != "weight" and s.inputs and shapes[s.inputs[0]] == e.shapes[0] and len(chains) < 24:
+                    chains.append((s.inputs[0], s, e))
+    known = {s.index: act for s, act in present}
+    for torch_step, act in [*wanted, *((None, a) for a in CATALOGUE if not wanted or len(torch_steps_of(fault)) > 2)]:
+        for start, first, last in chains:
+            for variant in _softmax_axes(act, last.shapes[0], len(last.shapes[0])):
+                old = known.get(last.index) if first is last else None
+                if old == variant:
+                    continue
+                cause = _cause(old, variant)
+                hard = last.kind in ("Activation", "Lambda", "clip") or first is not last
+                if variant[0] == "hardsigmoid" and old is None and hard:
+                    cause = "activation.slope"
+                there = spoken(variant) if torch_step is None else spoken(act)
+                yield Proposal(
+                    cause,
+                    f"torch applies {there}, Keras {_old(last)}",
+                    f"use {spoken(variant, keras=True)}{quoted(last)}",
+                    lambda m, v=last.outputs[0], s=start, a=variant: define(m, v, lambda x: apply(a, x), s),
+                    torch_step, last,
+                )  # fmt: skip
+
+
+def torch_steps_of(fault: Fault) -> list[Step]:
+    return regions(fault)[0]
+
+
+def _surplus(fault: Fault, wanted: list, present: list, keras_steps: list[Step]) -> Iterator[Proposal]:
+    shapes = fault.session.traces[1].shapes
+    for step in reversed(keras_steps):
+        single = len(step.inputs) == 1 and len(step.outputs) == 1
+        if single and shapes.get(step.inputs[0]) == step.shapes[0]:
+            act = keras_act(step)
+            cause = "activation.surplus" if act else "layer.surplus"
+            if step.kind.endswith("Dropout") or step.kind in ("GaussianNoise", "dropout"):
+                cause = "inference.dropout" if "rop" in step.kind else "inference.noise"
+            yield Proposal(
+                cause, f"Keras applies {_old(step)}, torch does not", f"remove {_old(step)}{quoted(step)}",
+                lambda m, s=step: define(m, s.outputs[0], lambda x: x, s.inputs[0]), None, step,
+            )  # fmt: skip
+
+
+def _missing(fault: Fault, wanted: list, keras_steps: list[Step], shapes: Any) -> Iterator[Proposal]:
+    values: list[int] = [fault.target]
+    values += [v for s in reversed(keras_steps) for v in s.outputs]
+    values += sources(keras_steps)
+    values = list(dict.fromkeys(values))
+    acts = [(s, a) for s, a in wanted]
+    acts += [(None, a) for a in CATALOGUE[:10] if not wanted and torch_steps_of(fault)]
+    for torch_step, act in acts:
+        for value in values:
+            if value not in shapes or fault.session.K.origin(value) is None:
+                continue
+            for variant in _softmax_axes(act, shapes[value], len(shapes[value])):
+                maker = fault.session.K.origin(value)
+                given = value in fault.session.K._given
+                yield Proposal(
+                    "activation.missing", f"torch applies {spoken(act)}, Keras nothing",
+                    f"add {spoken(variant, keras=True)} after {maker.name if maker else 'the input'}{quoted(maker)}",
+                    lambda m, v=value, a=variant, g=given: _insert(m, v, a, g), torch_step, maker,
+                )  # fmt: skip
+
+
+def _insert(machine: Machine, value: int, act: Act, given: bool) -> None:
+    if given:  # the reference's own value stands there: what follows from it goes through the activation
+        array = machine._given[value]
+        machine.forget([value])
+        machine._given[value] = apply(act, array)
+        return
+    after(machine, value, lambda x: apply(act, x))
