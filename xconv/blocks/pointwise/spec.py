@@ -12,7 +12,7 @@ from xconv.blocks.conv import spec as conv
 from xconv.rules import BIAS, Slot
 
 SOURCE = "Lin et al., Network In Network, arXiv:1312.4400, section 3.1"
-FRAMEWORKS = frozenset({"torch", "keras"})
+FRAMEWORKS = ("torch", "keras")
 
 
 @dataclass(frozen=True)
@@ -20,14 +20,14 @@ class Config:
     cin: int
     cout: int
     rank: int = 2  # spatial axes
-    dense: frozenset[str] = frozenset()  # the frameworks that write it as a dense layer
+    dense: tuple[str, ...] = ()  # the frameworks that write it as a dense layer
     bias: bool = True
     activation: str | None = None
 
     def __post_init__(self):
         as_conv(self)
-        if unknown := self.dense - FRAMEWORKS:
-            raise ValueError(f"dense={sorted(unknown)} must name some of {sorted(FRAMEWORKS)}")
+        if unknown := set(self.dense) - set(FRAMEWORKS):
+            raise ValueError(f"dense={sorted(unknown)} must name some of {FRAMEWORKS}")
 
 
 def as_conv(c: Config) -> conv.Config:
@@ -54,8 +54,8 @@ CASES = (
     Case("3d", Config(3, 4, 3, bias=False), (1, 3, 4, 5, 3), 1),
     Case("1d-dense", Config(4, 6, 1, FRAMEWORKS), (2, 4, 9), 1),
     Case("2d-dense-relu", Config(5, 8, 2, FRAMEWORKS, activation="relu"), (2, 5, 6, 7), 2),
-    Case("2d-dense-in-torch", Config(5, 8, 2, frozenset({"torch"})), (2, 5, 6, 7), 1),
-    Case("2d-dense-in-keras", Config(5, 8, 2, frozenset({"keras"}), bias=False), (2, 5, 6, 7), 1),
-    Case("1d-dense-in-torch", Config(3, 5, 1, frozenset({"torch"})), (2, 3, 8), 1),
-    Case("3d-dense-in-keras", Config(3, 5, 3, frozenset({"keras"})), (1, 3, 3, 4, 5), 1),
+    Case("2d-dense-in-torch", Config(5, 8, 2, ("torch",)), (2, 5, 6, 7), 1),
+    Case("2d-dense-in-keras", Config(5, 8, 2, ("keras",), bias=False), (2, 5, 6, 7), 1),
+    Case("1d-dense-in-torch", Config(3, 5, 1, ("torch",)), (2, 3, 8), 1),
+    Case("3d-dense-in-keras", Config(3, 5, 3, ("keras",)), (1, 3, 3, 4, 5), 1),
 )
