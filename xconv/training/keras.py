@@ -33,7 +33,7 @@ class SGD(keras.optimizers.SGD):
         lr, momentum = ops.cast(learning_rate, variable.dtype), self.momentum
         step = gradient = ops.cast(gradient, variable.dtype)
         if self.weight_decay:
-            step = gradient = gradient + self.weight_decay * variable
+            step = gradient = gradient + variable * self.weight_decay
         if momentum:
             gathered = self.momentums[self._get_variable_index(variable)]
             self.assign(gathered, gathered * momentum + gradient)
@@ -82,15 +82,15 @@ class RMSprop(keras.optimizers.RMSprop):
         gradient = ops.cast(gradient, variable.dtype)
         index = self._get_variable_index(variable)
         spread = self._velocities[index]
-        self.assign(spread, rho * spread + (1 - rho) * ops.square(gradient))
+        self.assign(spread, spread * rho + ops.square(gradient) * (1 - rho))
         if self.centered:
             mean = self._average_gradients[index]
-            self.assign(mean, rho * mean + (1 - rho) * gradient)
+            self.assign(mean, mean * rho + gradient * (1 - rho))
             spread = spread - ops.square(mean)
         step = gradient / (ops.sqrt(spread) + self.epsilon)
         if self.momentum > 0:
             gathered = self._momentums[index]
-            self.assign(gathered, self.momentum * gathered + step)
+            self.assign(gathered, gathered * self.momentum + step)
             step = gathered
         self.assign_sub(variable, lr * step)
 
