@@ -178,7 +178,7 @@ def operator(node: Any) -> str:
     if node.op != "call_function":
         return node.op
     target = node.target
-    return getattr(target, "_opname", None) or getattr(target, "__name__", str(target))
+    return str(getattr(target, "_opname", "") or getattr(target, "__name__", target))
 
 
 def bound(node: Any) -> dict[str, Any]:

@@ -118,6 +118,7 @@ def run_checks(
     runtimes: Sequence[Runtime],
     dtype: str,
     feeds: Callable[[Shapes], list[np.ndarray]] | None = None,
+    bound: float | None = None,
 ) -> list[Check]:
     """Every runtime at every shape, against the source.
 
@@ -127,7 +128,7 @@ def run_checks(
     Raises:
         ExportError: at the first disagreement, or if a runtime refuses the model.
     """
-    data, bound = model.SerializeToString(deterministic=True), allowed(model, dtype)
+    data, bound = model.SerializeToString(deterministic=True), allowed(model, dtype) if bound is None else bound
     names = [i.name for i in model.graph.input]
     make = feeds or (lambda shapes: [numbers(s, 1, n, dtype) for n, s in zip(names, shapes, strict=True)])
     expected: dict[Shapes, list[np.ndarray] | str] = {}

@@ -8,26 +8,26 @@ users' own models name their framework in the metadata.
 
 import json
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnx
-from onnx import helper, shape_inference
+from onnx import helper
 
 from .. import __version__
 from ..block import Block, Case, block, describe
 from ..carry import Leaves
 from ..errors import XconvError
 from . import check, files
-from .graph import OPSET, Graph
-from .layout import channels_last as layout_channels_last
+from .float64 import lower, widen
+from .graph import OPSET, Graph, numpy_dtype
 from .runtimes import Runtime, chosen, runtimes
+from .shapes import axes, finished, multiply_adds, skeleton
 from .sources import Options, Source, block_source, channels_first, channels_last, model_source
 
-AXES = {3: "NCL", 4: "NCHW", 5: "NCDHW"}
 LAYOUTS = ("channels_first", "channels_last")
 
 
@@ -92,111 +92,6 @@ def block_model(
     return finished(model, [shape], Options(layout=layout, dynamic=dynamic))
 
 
-def finished(model: onnx.ModelProto, shapes: Sequence[Sequence[int]], options: Options) -> onnx.ModelProto:
-    """Sizes fixed that cannot vary, outputs' shapes declared, ends turned."""
-    fix(model, shapes, options.dynamic)
-    name_outputs(model)
-    if options.layout == "channels_last":
-        layout_channels_last(model)
-    return model
-
-
-def numpy_dtype(name: str) -> np.dtype:
-    """A dtype by name; bfloat16 is that of ml_dtypes.
-
-    Raises:
-        XconvError: if it is not one of the four floating types.
-    """
-    if name not in ("float32", "float64", "float16", "bfloat16"):
-        raise XconvError(f"dtype={name!r} must be float32, float64, float16 or bfloat16")
-    if name == "bfloat16":
-        import ml_dtypes
-
-        return np.dtype(ml_dtypes.bfloat16)
-    return np.dtype(name)
-
-
-def fix(model: onnx.ModelProto, shapes: Sequence[Sequence[int]], dynamic: str | None) -> None:
-    """Write the sizes of those axes of the inputs that are not to vary, or cannot.
-
-    Raises:
-        XconvError: for an axis that was asked to vary and cannot.
-    """
-    if problem := misfit(model, shapes):
-        raise XconvError(f"the graph does not take an input of {said(shapes)}: {problem}")
-    letters = {axes(len(shape)) for shape in shapes}
-    if dynamic is not None and not any(set(dynamic) <= set(names) - {"C"} for names in letters):
-        raise XconvError(f"dynamic={dynamic!r} must be letters of {', '.join(sorted(letters))}, without C")
-    for which, (info, shape) in enumerate(zip(model.graph.input, shapes, strict=True)):
-        for axis, name in enumerate(axes(len(shape))):
-            dim = info.type.tensor_type.shape.dim[axis]
-            if name == "C" or not dim.dim_param:
-                if dynamic and name in dynamic:
-                    raise XconvError(f"axis {name} cannot be dynamic: the model fixes it to {dim.dim_value}")
-                continue
-            # Twice the size, since one more may by chance give a flatten the same number of features after pooling.
-            double = [[size * 2 if axes(len(s))[a] == name else size for a, size in enumerate(s)] for s in shapes]
-            problem = misfit(model, double) if axis > 1 else None
-            if problem and name in (dynamic or ""):
-                raise XconvError(
-                    f"axis {name} cannot be dynamic: at {said(double)} {problem}; leave {name} out of `dynamic`"
-                )
-            if problem or (dynamic is not None and name not in dynamic):
-                dim.dim_value = shapes[which][axis]
-
-
-def axes(rank: int) -> str:
-    """The letters of an input's axes.
-
-    >>> axes(4), axes(2)
-    ('NCHW', 'NC')
-    """
-    return AXES.get(rank, "NC"[:rank])
-
-
-def said(shapes: Sequence[Sequence[int]]) -> str:
-    return ", ".join(str(tuple(s)) for s in shapes)
-
-
-def misfit(model: onnx.ModelProto, shapes: Sequence[Sequence[int]]) -> str | None:
-    """Why the graph cannot take inputs of these shapes, from shape inference alone; None if nothing speaks against."""
-    trial = onnx.ModelProto()
-    trial.CopyFrom(model)
-    for info, shape in zip(trial.graph.input, shapes, strict=True):
-        for dim, size in zip(info.type.tensor_type.shape.dim, shape, strict=True):
-            dim.dim_value = size
-    try:
-        inferred = shape_inference.infer_shapes(trial, strict_mode=True, data_prop=True)
-    except shape_inference.InferenceError as error:
-        return str(error).splitlines()[-1].strip()
-    known = {v.name: [d.dim_value for d in v.type.tensor_type.shape.dim]
-              for v in [*inferred.graph.value_info, *inferred.graph.input, *inferred.graph.output]}  # fmt: skip
-    weights = {t.name: t.dims for t in model.graph.initializer}
-    for node in model.graph.node:  # the sums that inference does not look at
-        if node.op_type in ("Gemm", "MatMul") and node.input[1] in weights and known.get(node.input[0]):
-            turned = any(a.name == "transB" and a.i for a in node.attribute)
-            want, have = weights[node.input[1]][1 if turned else -2], known[node.input[0]][-1]
-            if have and want != have:
-                return f"{node.name} takes {want} features and would get {have}"
-    if empty := [name for name, sizes in known.items() if any(d < 0 for d in sizes)]:
-        return f"{empty[0]} would have no elements"
-    return None
-
-
-def name_outputs(model: onnx.ModelProto) -> None:
-    """Give the outputs their inferred shapes; dimensions that vary with the input are `H_out` and the like."""
-    inferred = shape_inference.infer_shapes(model, data_prop=True)
-    known = {d.dim_param for i in model.graph.input for d in i.type.tensor_type.shape.dim}
-    for output, found in zip(model.graph.output, inferred.graph.output, strict=True):
-        dims = found.type.tensor_type.shape.dim
-        names = axes(len(dims))
-        for name, dim in zip(names, dims, strict=False):
-            if not dim.HasField("dim_value") and dim.dim_param not in known:
-                dim.dim_param = f"{name}_out"
-        if found.type.tensor_type.HasField("shape"):
-            output.type.tensor_type.shape.CopyFrom(found.type.tensor_type.shape)
-
-
 def read_config(block: Block, text: str) -> Any:
     """The configuration that `block_model` wrote into the metadata.
 
@@ -249,7 +144,8 @@ def export(
     layout: str = "channels_first",
     opset: int = OPSET,
     dynamic: str | None = None,
-    lower: bool = False,
+    lower_float64: bool = False,
+    exact: bool | None = None,
     force: bool = False,
 ) -> Exported:
     """Write a block or a model as ONNX, and run the file before it is handed over.
@@ -268,7 +164,8 @@ def export(
         layout: "channels_first", or "channels_last" for (N, *spatial, C) on both ends.
         opset: 13 to 26.
         dynamic: letters of the axes whose size stays open, such as "NHW"; by default all that can vary.
-        lower: write float64 convolutions with operators that ONNX Runtime has in double.
+        lower_float64: write float64 convolutions with operators that ONNX Runtime has in double.
+        exact: hold the graph to the source in float64 first; by default if that takes less than some seconds.
         force: replace an existing file.
 
     Raises:
@@ -278,7 +175,7 @@ def export(
     files.target(path, force)
     numpy_dtype(dtype)
     subject = _source(source, input_shape, weights, case)
-    return export_source(subject, path, Options(dtype, layout, opset, dynamic, lower), runtimes, force)
+    return export_source(subject, path, Options(dtype, layout, opset, dynamic, lower_float64), runtimes, force, exact)
 
 
 def _source(source: Any, shape: Any, weights: Any, case: str | Case | None) -> Source:
@@ -296,7 +193,12 @@ def _source(source: Any, shape: Any, weights: Any, case: str | Case | None) -> S
 
 
 def export_source(
-    source: Source, path: str | Path, options: Options, names: str | Sequence[str] | None = None, force: bool = False
+    source: Source,
+    path: str | Path,
+    options: Options,
+    names: str | Sequence[str] | None = None,
+    force: bool = False,
+    exact: bool | None = None,
 ) -> Exported:
     """Write, run, and only then hand over.
 
@@ -307,15 +209,13 @@ def export_source(
     begin = time.perf_counter()
     model, route, why = source.write(options)
     if options.lower:
-        from .float64 import lower
-
         model = lower(model)
     written = time.perf_counter()
     engines = chosen(names, options.dtype) if names else _default(options.dtype, options.lower)
     if options.dtype == "float64" and not options.lower:
         engines = [r for r in engines if options.dtype in r.dtypes]
-    onnx.checker.check_model(model, full_check=True)
-    checks = hold(model, source, engines, options)
+    onnx.checker.check_model(skeleton(model), full_check=True)
+    checks = hold(model, source, engines, options, exact)
     _record(model, checks, engines)
     files.write(model, path, force)
     return Exported(
@@ -338,7 +238,9 @@ def dims(info: onnx.ValueInfoProto) -> tuple[int | str, ...]:
     return tuple(d.dim_param or d.dim_value for d in info.type.tensor_type.shape.dim)
 
 
-def hold(model: onnx.ModelProto, source: Source, engines: Sequence[Runtime], options: Options) -> list[check.Check]:
+def hold(
+    model: onnx.ModelProto, source: Source, engines: Sequence[Runtime], options: Options, exact: bool | None = None
+) -> list[check.Check]:
     """Every runtime at every shape against the source; without a source that can be run, against each other in float64.
 
     Raises:
@@ -360,16 +262,51 @@ def hold(model: onnx.ModelProto, source: Source, engines: Sequence[Runtime], opt
             xs = [check.numbers(s, 1, n, "float32") for n, s in zip(names, wanted, strict=True)]
         return [to(x.astype(kind) if x.dtype.kind == "f" else x) for x in xs]
 
+    def answers(dtype: str) -> check.Source:
+        run = source.run(dtype) if source.run else _evaluator(model)
+        return lambda xs: [to(y) for y in run([back(x) for x in xs])]
+
     wide = "float64" if options.dtype == "float64" else "float32"
-    run = source.run(wide) if source.run else _evaluator(model)
-    return check.run_checks(model, lambda xs: [to(y) for y in run([back(x) for x in xs])], shapes, engines,
-                            options.dtype, feeds)  # fmt: skip
+    done = check.run_checks(model, answers(wide), shapes, engines, options.dtype, feeds)
+    if exact is None:
+        exact = options.dtype == "float32" and multiply_adds(model) <= EXACT_UP_TO
+    if exact and source.run:
+        done = [*exactly(model, answers("float64"), shapes[:3], feeds, source.framework), *done]
+    return done
+
+
+EXACT_UP_TO = 5_000_000_000  # multiply-adds that are run again in float64 unless asked otherwise: some seconds
+
+
+def exactly(
+    model: onnx.ModelProto, source: check.Source, shapes: Sequence[check.Shapes], feeds: Callable, framework: str
+) -> list[check.Check]:
+    """The same graph in float64, where rounding hides nothing: a wrong epsilon of 1e-8 would show.
+
+    Keras rounds some constants to float32 at any dtype (slopes, resizing, on torch dense layers too), so its float64
+    answers may be off by as much as float32's unit roundoff.
+
+    Raises:
+        ExportError: at a disagreement.
+    """
+    bound = 1e-10 + (16 * check.UNIT_ROUNDOFF["float32"] if framework == "keras" else 0.0)
+    engine = next(r for r in runtimes().values() if "float64" in r.dtypes | r.lowered and r.available())
+    plain = wide = widen(model)
+    try:
+        wide = lower(plain) if "float64" in engine.lowered else plain
+        engine.open(wide.SerializeToString())
+    except XconvError:  # an operator that it has not in double
+        engine, wide = runtimes()["reference"], plain
+
+    def doubled(wanted: check.Shapes) -> list[np.ndarray]:
+        return [x.astype("float64") if x.dtype.kind != "i" else x for x in feeds(wanted)]
+
+    found = check.run_checks(wide, source, shapes, [engine], "float64", doubled, bound)
+    return [replace(c, runtime=f"{c.runtime} in float64") for c in found]
 
 
 def _evaluator(model: onnx.ModelProto):
     """Who answers when no framework can: the reference evaluator on the same graph in float64."""
-    from .float64 import widen
-
     run = runtimes()["reference"].open(widen(model).SerializeToString())
     names = [i.name for i in model.graph.input]
     return lambda xs: run(

@@ -22,6 +22,21 @@ REDUCTIONS = frozenset({"ReduceMean", "ReduceMax", "ReduceMin", "ReduceProd", "R
                         "ReduceSumSquare", "ReduceLogSum", "ReduceLogSumExp"})  # fmt: skip
 
 
+def numpy_dtype(name: str) -> np.dtype:
+    """A dtype by name; bfloat16 is that of ml_dtypes.
+
+    Raises:
+        XconvError: if it is not one of the four floating types.
+    """
+    if name not in ("float32", "float64", "float16", "bfloat16"):
+        raise XconvError(f"dtype={name!r} must be float32, float64, float16 or bfloat16")
+    if name == "bfloat16":
+        import ml_dtypes
+
+        return np.dtype(ml_dtypes.bfloat16)
+    return np.dtype(name)
+
+
 class Graph:
     """Nodes and initializers, as they are written."""
 
@@ -123,7 +138,8 @@ class Graph:
         for node in self._nodes:
             node.output[:] = [names.get(n, n) for n in node.output]
             node.input[:] = [names.get(n, n) for n in node.input]
-        used, nodes = set(names.values()), []
+        used = set(names.values())
+        nodes: list[onnx.NodeProto] = []
         for node in reversed(self._nodes):  # what leads to no output is left out
             if used & set(node.output):
                 nodes.insert(0, node)

@@ -22,10 +22,10 @@ from ..frameworks.keras import run as run_keras
 from ..frameworks.keras import to_numpy, variables
 from . import layers as known
 from .check import first_line
-from .export import axes, finished, numpy_dtype
-from .graph import Graph
+from .graph import Graph, numpy_dtype
 from .kit import NotKnown
 from .layers import Pen, Value
+from .shapes import axes, finished
 from .sources import Options, Source, channels_first, channels_last
 from .tidy import tidy
 

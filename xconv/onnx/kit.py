@@ -5,6 +5,7 @@ What an older opset lacks is written with what it has.
 
 from collections.abc import Sequence
 from math import pi, sqrt
+from typing import Any
 from zlib import crc32
 
 import numpy as np
@@ -115,8 +116,8 @@ def adaptive_average(g: Graph, x: str, sizes: Sequence[int | None], out: Sequenc
     for axis, (s, o) in enumerate(zip(known, out, strict=True)):
         means = np.zeros((s, o))
         for i in range(o):
-            window = slice(i * s // o, -(-(i + 1) * s // o))
-            means[window, i] = 1 / (window.stop - window.start)
+            begin, end = i * s // o, -(-(i + 1) * s // o)
+            means[begin:end, i] = 1 / (end - begin)
         turn = list(range(len(known) + 2))
         turn[axis + 2], turn[-1] = turn[-1], turn[axis + 2]
         last = axis == len(known) - 1
@@ -134,7 +135,7 @@ def pool_pads(
     Raises:
         NotKnown: where ONNX's rounding up would give another size, or the size varies.
     """
-    settings = {"kernel_shape": list(kernel), "strides": list(stride), "pads": [*pads, *pads]}
+    settings: dict[str, Any] = {"kernel_shape": list(kernel), "strides": list(stride), "pads": [*pads, *pads]}
     if any(d > 1 for d in dilation):
         settings["dilations"] = list(dilation)
     if ceil:
@@ -158,14 +159,20 @@ def resize(
     g: Graph, x: str, scales: Sequence[float] | None, sizes: Sequence[int] | None, how: str, corners: bool
 ) -> str:
     """Spatial resizing by factors or to sizes; `how` is "nearest" (floor) or "linear" or "cubic"."""
-    settings = {"mode": how, "coordinate_transformation_mode": "align_corners" if corners else "half_pixel"}
+    settings: dict[str, Any] = {
+        "mode": how,
+        "coordinate_transformation_mode": "align_corners" if corners else "half_pixel",
+    }
     if how == "nearest":
         settings |= {"coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
     if how == "cubic":
         settings["cubic_coeff_a"] = -0.75
     if scales is not None:
         return g.Resize(
-            x, "", g.constant(f"scales_{'_'.join(map(str, scales))}", np.float32([1, 1, *scales])), **settings
+            x,
+            "",
+            g.constant(f"scales_{'_'.join(map(str, scales))}", np.asarray([1, 1, *scales], "float32")),
+            **settings,
         )
     assert sizes is not None
     head = g.Slice(g.Shape(x), ints(g, [0]), ints(g, [2]))

@@ -325,8 +325,8 @@ def _dense(w: Pen, c: Any, v: Value) -> Value:
             y = w.g.Gemm(w.plain(v), w.weight(c, "kernel", (1, 0), "weight"), *bias, transB=1)
         return activated(w, Value(y, shape), c.called)
     if v.turned:  # a convolution of one pixel sees what a dense layer on the last axis sees
-        kernel = w.array(c.kernel).T.reshape(c.units, -1, *[1] * (v.rank - 2))
-        y = w.g.Conv(v.name, w.named(c, "kernel", kernel, "weight"), *bias, kernel_shape=[1] * (v.rank - 2))
+        pixel = w.array(c.kernel).T.reshape(c.units, -1, *[1] * (v.rank - 2))
+        y = w.g.Conv(v.name, w.named(c, "kernel", pixel, "weight"), *bias, kernel_shape=[1] * (v.rank - 2))
         return activated(w, Value(y, shape, True), c.called)
     y = w.g.MatMul(w.plain(v), w.named(c, "kernel", w.array(c.kernel), "weight.T"))
     return activated(w, Value(w.g.Add(y, bias[0]) if bias else y, shape), c.called)

@@ -176,7 +176,8 @@ class Tract(Runtime):
     """tract, of Sonos. It loads files, so the model passes through one."""
 
     name = package = "tract"
-    lowered = frozenset({"float64"})  # it convolves in double, but a double Gemm gets a float32 beta
+    dtypes = frozenset({"float32"})  # a Gemm gets a float32 beta in any dtype, and fails in the others
+    lowered = frozenset({"float64"})
 
     def _open(self, model: bytes, threads: int) -> Run:
         import tract

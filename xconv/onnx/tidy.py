@@ -1,4 +1,4 @@
-"""Nodes that a neighbour can do as well: zeros before a convolution, a bias after it, transposes that undo each other."""
+"""Nodes that a neighbour can do as well: zeros before a convolution, a bias after it, transposes undone."""
 
 import numpy as np
 import onnx

@@ -21,9 +21,9 @@ from ..frameworks.torch import run as run_torch
 from ..frameworks.torch import to_numpy
 from .aten import Walk
 from .check import first_line
-from .export import axes, finished, numpy_dtype
-from .graph import Graph
+from .graph import Graph, numpy_dtype
 from .kit import NotKnown
+from .shapes import axes, finished
 from .sources import Options, Source
 
 
@@ -106,9 +106,9 @@ def walk(
             **signature.inputs_to_lifted_tensor_constants}  # fmt: skip
     tensors = {**done.state_dict, **done.constants}
     arrays = {name: to_numpy(tensors[name]) for name in held.values()}
+    arrays = {n: a.astype(kind) if a.dtype.kind == "f" or a.dtype.name == "bfloat16" else a for n, a in arrays.items()}
     opset = max(options.opset, 22) if options.dtype == "bfloat16" else options.opset
-    pen = Graph({n: a.astype(kind) if a.dtype.kind == "f" or a.dtype.name == "bfloat16" else a for n, a in arrays.items()},
-              opset=opset, dtype=kind)  # fmt: skip
+    pen = Graph(arrays, opset=opset, dtype=kind)
     state = Walk(pen, held)
     names = list(signature.user_inputs)
     called = {n: "x" if len(names) == 1 else n for n in names}
