@@ -1,2 +1,218 @@
-def propose(fault):
-    return iter(())
+"""Convolutions: padding, stride, dilation, kernel, groups, bias, and the cropping of transposed ones."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from keras import ops
+
+from ....frameworks.keras import from_numpy, to_numpy
+from ....geometry import per_axis
+from ...compare import Fault, inputs_of
+from ...machine import Machine
+from ...model import Ref, Step
+from ...native.keras import pad
+from .. import Proposal
+from ..edit import quoted, unpadded
+from .settings import Window, keras_window, padding_cause, resolved, spoken, torch_window
+
+
+def arrays(fault: Fault) -> dict[str, np.ndarray]:
+    """The Keras layer's weights as they are, else torch's in Keras's layout."""
+    assert fault.pair is not None
+    return {n: to_numpy(w) for n, w in fault.pair[1].weights.items()}
+
+
+def torch_arrays(fault: Fault) -> dict[str, np.ndarray]:
+    assert fault.pair is not None
+    return {n: fault.session.torch.to_numpy(w) for n, w in fault.pair[0].weights.items()}
+
+
+def convolve(x: Any, kernel: Any, bias: Any, window: Window, depthwise: bool) -> Any:
+    """A convolution with explicit pads."""
+    x = pad(x, window.pads, window.mode, window.value)
+    kernel = from_numpy(np.ascontiguousarray(kernel)) if isinstance(kernel, np.ndarray) else kernel
+    shared = {"padding": "valid", "data_format": "channels_last"}
+    one = lambda v: v[0] if len(set(v)) == 1 else v  # noqa: E731
+    if depthwise and len(set(window.stride)) > 1:  # TensorFlow refuses unequal strides: take the positions instead
+        y = ops.depthwise_conv(x, kernel, strides=1, dilation_rate=one(window.dilation), **shared)
+        y = y[(slice(None), *(slice(None, None, s) for s in window.stride), slice(None))]
+    elif depthwise:
+        y = ops.depthwise_conv(x, kernel, strides=one(window.stride), dilation_rate=one(window.dilation), **shared)
+    elif max(window.stride) > 1 and max(window.dilation) > 1:
+        y = ops.conv(x, kernel, strides=1, dilation_rate=window.dilation, **shared)
+        y = y[(slice(None), *(slice(None, None, s) for s in window.stride), slice(None))]
+    else:
+        y = ops.conv(x, kernel, strides=window.stride, dilation_rate=window.dilation, **shared)
+    return y if bias is None else y + ops.reshape(from_numpy(bias), (1,) * (len(y.shape) - 1) + (-1,))
+
+
+def _own(step: Step) -> dict[str, Any]:
+    owner = step.owner
+    return getattr(owner, "weights", {}) if isinstance(getattr(owner, "weights", None), dict) else {}
+
+
+def propose(fault: Fault) -> Iterator[Proposal]:
+    if fault.where != "in" or fault.pair is None or fault.torch_step is None or fault.keras_step is None:
+        return
+    t, k = fault.torch_step, fault.keras_step
+    if t.kind.startswith("ConvTranspose"):
+        yield from _transposed(fault, t, k)
+    elif t.kind.startswith("Conv") and k.kind.startswith(("Conv", "DepthwiseConv")):
+        yield from _convolution(fault, t, k)
+    elif t.kind == "Linear" and k.kind == "Dense":
+        yield from _bias(fault, k)
+
+
+def _bias(fault: Fault, k: Step) -> Iterator[Proposal]:
+    ours, theirs = torch_arrays(fault).get("bias"), arrays(fault).get("bias")
+    if ours is not None and theirs is None:
+        yield Proposal(
+            "bias.missing", f"{fault.pair[0]} has a bias, {fault.pair[1]} has none",  # type: ignore[index]
+            f"use_bias=True{quoted(k)}", lambda m: _plus(m, k, ours),
+        )  # fmt: skip
+    if ours is None and theirs is not None:
+        yield Proposal(
+            "bias.missing", f"{fault.pair[1]} has a bias, {fault.pair[0]} has none",  # type: ignore[index]
+            f"use_bias=False{quoted(k)}", lambda m: _plus(m, k, -theirs),
+        )  # fmt: skip
+
+
+def _plus(machine: Machine, step: Step, bias: np.ndarray) -> None:
+    run = machine.steps[step.index].run
+    machine.change(step.index, run=lambda *a, **kw: [y + from_numpy(bias) for y in run(*a, **kw)])
+
+
+def _convolution(fault: Fault, t: Step, k: Step) -> Iterator[Proposal]:
+    yield from _bias(fault, k)
+    machine = fault.session.K
+    rank = len(fault.session.traces[1].shapes[k.outputs[0]]) - 2
+    depthwise = k.kind.startswith("Depthwise")
+    ours, before_t = inputs_of(t, k)[0][0], None
+    ours, before_t = unpadded(fault.session.T, t)
+    base, before_k = unpadded(machine, k)
+    sizes = machine.value(base).shape[1:-1]
+    want = torch_window(t, before_t, rank)
+    have = keras_window(k, before_k, rank, sizes)
+    held = arrays(fault)
+    kernel, bias = held["kernel"], held.get("bias")
+    raw = replace(keras_window(replace_padding(k), before_k, rank, sizes), rule=have.rule)
+
+    def proposal(changes: Sequence[str], cause: str, says: str, remedy: str) -> Proposal:
+        window = replace(raw, **{c: getattr(want, c) for c in changes if c not in ("pads",)})
+        window = replace(window, pads=want.pads, mode=want.mode, value=want.value, rule="") if "pads" in changes else \
+            resolved(window, sizes)  # fmt: skip
+
+        def apply(m: Machine) -> None:
+            def run(x, *_):
+                return [convolve(x, kernel, bias, window, depthwise)]
+
+            m.change(k.index, run=run, args=(Ref(base),), kwargs={})
+
+        return Proposal(cause, says, f"{remedy}{quoted(k)}", apply)
+
+    pads = (padding_cause(want, have), f"torch pads {spoken(want.pads)} ({want.mode}), Keras {spoken(have.pads)}",
+            f"pad explicitly by {spoken(want.pads)} ({_layer(want, rank)}) and use padding='valid'")  # fmt: skip
+    stride = ("stride.value", f"torch strides by {want.stride}, Keras by {have.stride}", f"strides={want.stride}")
+    dilation = ("dilation", f"torch dilates by {want.dilation}, Keras by {have.dilation}", f"dilation_rate={want.dilation}")
+    differ = {n for n in ("stride", "dilation") if getattr(want, n) != getattr(have, n)}
+    if want.pads != have.pads or want.mode != have.mode or want.value != have.value:
+        yield proposal(["pads"], *pads)
+    for name, words in (("stride", stride), ("dilation", dilation)):
+        if name in differ:
+            yield proposal([name], *words)
+    for name, words in (("stride", stride), ("dilation", dilation)):
+        if name in differ:
+            yield proposal([name, "pads"], words[0], f"{words[1]}; {pads[1]}", f"{words[2]}; {pads[2]}")
+    if len(differ) == 2:
+        yield proposal(["stride", "dilation"], "dilation", f"{dilation[1]}; {stride[1]}", f"{dilation[2]}, {stride[2]}")
+        yield proposal(["stride", "dilation", "pads"], "dilation", f"{dilation[1]}; {stride[1]}; {pads[1]}",
+                       f"{dilation[2]}, {stride[2]}; {pads[2]}")  # fmt: skip
+    # Weights that do not fit: another kernel size, other groups.
+    weights = torch_arrays(fault)
+    full = np.moveaxis(weights["weight"], (0, 1), (-1, -2))
+    if depthwise and full.shape[-2] == 1:
+        return
+    if full.shape != kernel.shape or want.groups != have.groups:
+        cause = "groups.count" if want.groups != have.groups else "kernel.size"
+
+        def whole(m: Machine) -> None:
+            m.change(k.index, run=lambda x, *_: [convolve(x, full, weights.get("bias"), want, False)],
+                     args=(Ref(base),), kwargs={})  # fmt: skip
+
+        says = (f"torch has {want.groups} groups, Keras {have.groups}" if cause == "groups.count"
+                else f"torch's kernel is {want.kernel}, Keras's {have.kernel}")  # fmt: skip
+        yield Proposal(cause, says, (f"groups={want.groups}" if cause == "groups.count" else f"kernel_size={want.kernel}")
+                       + quoted(k), whole)  # fmt: skip
+
+
+def replace_padding(step: Step) -> Step:
+    """The same step without Keras's own padding."""
+    return replace(step, settings={**step.settings, "padding": "valid"})
+
+
+def _layer(window: Window, rank: int) -> str:
+    if window.mode == "constant":
+        return f"ZeroPadding{rank}D({spoken(window.pads)})"
+    return f"ops.pad(x, ..., mode='{ {'replicate': 'edge', 'circular': 'wrap'}.get(window.mode, window.mode)}')"
+
+
+def transposed(x: Any, kernel: Any, bias: Any, t: Step, rank: int) -> Any:
+    """torch's ConvTranspose on a channels-last tensor: the full answer, cropped as torch does."""
+    s = t.settings
+    stride, padding, extra, dilation, kernel_size = (
+        per_axis(tuple(v) if isinstance(v, list | tuple) else v, rank)
+        for v in (s["stride"], s["padding"], s.get("output_padding", 0), s.get("dilation", 1), s["kernel_size"])
+    )
+    # Written as a convolution of the stretched input, which every backend runs in float64.
+    a = to_numpy(x)
+    wide = np.zeros((a.shape[0], *((n - 1) * m + 1 for n, m in zip(a.shape[1:-1], stride, strict=True)), a.shape[-1]), a.dtype)
+    wide[(slice(None), *(slice(None, None, m) for m in stride), slice(None))] = a
+    reach = [d * (n - 1) for n, d in zip(kernel_size, dilation, strict=True)]
+    flipped = np.flip(kernel, tuple(range(rank))).swapaxes(-1, -2)
+    pads = tuple((r - p, r - p + e) for r, p, e in zip(reach, padding, extra, strict=True))
+    crop = tuple((max(-lo, 0), max(-hi, 0)) for lo, hi in pads)
+    wide = wide[(slice(None), *(slice(lo, n - hi) for (lo, hi), n in zip(crop, wide.shape[1:-1], strict=True)), slice(None))]
+    window = Window(kernel_size, (1,) * rank, dilation, tuple((max(lo, 0), max(hi, 0)) for lo, hi in pads))
+    return convolve(from_numpy(np.ascontiguousarray(wide)), np.ascontiguousarray(flipped), bias, window, False)
+
+
+def _transposed(fault: Fault, t: Step, k: Step) -> Iterator[Proposal]:
+    rank = len(fault.session.traces[1].shapes[k.outputs[0]]) - 2
+    weights = torch_arrays(fault)
+    kernel = np.moveaxis(weights["weight"], (0, 1), (-1, -2))
+    base = k.inputs[0]
+    resized = not k.kind.endswith("Transpose")
+    yield from _bias(fault, k)
+    actual = fault.actual
+    same = actual is not None and actual.shape == fault.expected.shape
+    s = t.settings
+    cause = "transposed.resize" if resized else "transposed.crop" if same else "transposed.output_padding"
+    if not resized and (_tuple(s["stride"], rank) != _tuple(k.settings["strides"], rank)):
+        cause = "stride.value"
+    full = [(n - 1) * m + d * (w - 1) + 1 for n, m, d, w in zip(
+        fault.session.K.value(base).shape[1:-1], *(_tuple(s.get(n, 1), rank) for n in ("stride", "dilation", "kernel_size")),
+        strict=True)]  # fmt: skip
+    sizes = fault.expected.shape[1:-1]
+    near = _tuple(s["padding"], rank)
+    crops = tuple((p, f - p - n) for p, f, n in zip(near, full, sizes, strict=True))
+    explain = (f"torch (padding={s['padding']}, output_padding={s.get('output_padding')}) keeps positions "
+               f"{', '.join(f'{p}..{p + n - 1}' for p, n in zip(near, sizes, strict=True))} of the full answer; Keras "
+               f"(padding={k.settings.get('padding')!r}) keeps others")  # fmt: skip
+
+    def apply(m: Machine) -> None:
+        m.change(k.index, run=lambda x, *_: [transposed(x, kernel, weights.get("bias"), t, rank)],
+                 args=(Ref(base),), kwargs={})  # fmt: skip
+        step = m.origin(fault.target)
+        if step is not None and step.index != k.index:  # a crop behind it
+            m.change(step.index, run=lambda x, *_: [x], args=(Ref(k.outputs[0]),), kwargs={})
+
+    remedy = f"Conv{rank}DTranspose(padding='valid') followed by Cropping{rank}D({spoken(crops)})"
+    if any(n < 0 for p in crops for n in p):
+        remedy = f"Conv{rank}DTranspose with output_padding={s.get('output_padding')}"
+    yield Proposal(cause, explain, remedy + quoted(k), apply)
+
+
+def _tuple(value: Any, rank: int) -> tuple[int, ...]:
+    return per_axis(tuple(value) if isinstance(value, list | tuple) else value, rank)
