@@ -30,8 +30,17 @@ LINES: tuple[tuple[str, str, dict[str, Any], int | Shape], ...] = (
 )  # fmt: skip
 
 
-def timed(block: Block, quick: bool = False) -> tuple[Case, ...]:
-    """The cases at which a block is timed.
+GPU_BATCH = 8  # times the batch of a CPU, so that a step's data exceed the GPU's cache
+
+
+def timed(block: Block, quick: bool = False, device: str = "cpu") -> tuple[Case, ...]:
+    """The cases at which a block is timed; on a GPU with a larger batch, unless quick."""
+    times = 1 if quick or device == "cpu" else GPU_BATCH
+    return tuple(replace(case, shape=(times * case.shape[0], *case.shape[1:])) for case in _timed(block, quick))
+
+
+def _timed(block: Block, quick: bool) -> tuple[Case, ...]:
+    """The cases at which a block is timed on a CPU.
 
     Raises:
         XconvError: if a line of the table does not fit the block's configuration.

@@ -16,7 +16,6 @@ from .cases import shape_bytes
 
 ROUNDOFF = UNIT_ROUNDOFF | {"tf32": 2.0**-11}
 CONFIDENCE = 8  # standard deviations of a random walk of roundings
-FORWARD_SHARE, BACKWARD_SHARE = 1, 2  # a backward pass multiplies twice: for the input's and for the weights' gradients
 
 
 @dataclass(frozen=True)
@@ -98,6 +97,13 @@ def moved_bytes(x: Sequence[int], outputs: int, weights: int, dtype: str, traini
     return one * (forward + (2 * (given + kept) + outputs if training else 0))
 
 
+def passes(step: str) -> int:
+    """How often a step does the forward pass's multiply-adds: a backward pass does them for the input's gradient and
+    again for the weights'.
+    """
+    return 3 if "backward" in step else 1
+
+
 def statistics(turns: Sequence[Sequence[float]]) -> dict[str, Any]:
     """Median, quartiles and number of all samples, and the median of each turn."""
     samples = [s for turn in turns for s in turn]
@@ -135,8 +141,8 @@ def shares(
     """The share of the ceiling that a step reaches, and which ceiling it is under."""
     if ceiling is None or not seconds:
         return {}
-    passes = FORWARD_SHARE + (BACKWARD_SHARE if training else 0)
-    arithmetic = cost.multiply_adds * batch * passes / ceiling.multiply_adds
+    step = "forward+backward" if training else "forward"
+    arithmetic = cost.multiply_adds * batch * passes(step) / ceiling.multiply_adds
     memory = moved / ceiling.bytes
     return {"share": max(arithmetic, memory) / seconds, "bound": "arithmetic" if arithmetic >= memory else "memory"}
 

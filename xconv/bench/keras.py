@@ -28,9 +28,13 @@ def _model(trial: Trial, leaves: Sequence[Leaf], x: np.ndarray) -> tuple[keras.L
     keras.config.set_floatx(trial.numbers)
     keras.config.set_dtype_policy(trial.numbers)
     x = np.ascontiguousarray(channels_last(x) if _last(trial) else x)
-    model = trial.build("keras")
-    if not model.built:
-        model.build(x.shape)
+    try:
+        model = trial.build("keras")
+        if not model.built:
+            model.build(x.shape)
+    except Exception:
+        keras.utils.clear_session()  # a layer that fails to build leaves a scope behind, in which the next one fails too
+        raise
     rows = block(trial.block).rules(trial.config)
     door.load(model, carry(by_path(leaves), door.leaves(model), "torch", rows=rows))
     return model, x
@@ -49,10 +53,7 @@ def runner(trial: Trial, leaves: Sequence[Leaf], x: np.ndarray) -> Runner:
 
             torch.set_num_threads(trial.threads)
             precise(trial.dtype)
-            model = model.to(trial.device)
-            given = torch.from_numpy(x).to(trial.device) if x.dtype.name != "bfloat16" else door.from_numpy(x)
-        else:
-            given = door.from_numpy(x)
+        given = door.from_numpy(x)
         run, outputs = STEPS[backend](model, given, trial)
 
     def scoped(n: int) -> float:
@@ -68,7 +69,7 @@ def runner(trial: Trial, leaves: Sequence[Leaf], x: np.ndarray) -> Runner:
 
 def _cotangents(ys) -> list:
     rng = np.random.default_rng(2)
-    return [door.from_numpy(rng.normal(size=y.shape).astype(keras.backend.standardize_dtype(y.dtype))) for y in ys]
+    return [keras.ops.cast(door.from_numpy(rng.normal(size=y.shape).astype("float32")), y.dtype) for y in ys]
 
 
 def _clock(step, wait_each, wait_end=lambda: None):

@@ -227,6 +227,7 @@ def to_html(run: Run, found: Sequence[Change] = ()) -> str:
     return template.render(
         machine=run.machine, method=run.plan.method, seconds=run.seconds, skipped=run.skipped, ceilings=run.ceilings,
         timed=[row for row in run.rows if row.turns], untimed=[row for row in run.rows if not row.turns],
-        plots=plots.drawn(run), ratios=sorted(ratios, key=lambda r: -r.value), claims=claims, changes=found,
+        plots=plots.drawn(run), bars=plots.bars(run), changes=found,
+        ratios=sorted(ratios, key=lambda r: -r.value), claims=claims,
         mean=geometric_mean([r.value for r in ratios]), tools=run.tools,
     )  # fmt: skip

@@ -70,8 +70,8 @@ def tasks(
     return [
         Task(name, case, device, dtype, training)
         for name in names or blocks()
-        for case in timed(block(name), quick)
         for device in devices
+        for case in timed(block(name), quick, device)
         for dtype in (dtypes if device == "cuda" else [d for d in dtypes if d != "tf32"])
         for training in passes
     ]
@@ -145,7 +145,8 @@ def rows_of(
 
 
 def _said(failure: WorkerFailed) -> str:
-    return str(failure).splitlines()[0][:300]
+    lines = [line.strip() for line in str(failure).splitlines() if line.strip()]
+    return " ... ".join(dict.fromkeys((lines[0], lines[-1])))[:400]
 
 
 def _subjects(
