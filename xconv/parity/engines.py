@@ -105,6 +105,14 @@ def _begin(backend: str, threads: int = 1) -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
 
 
+def _plainly(question: Callable[..., Any], *args: Any) -> Any:
+    """In the worker: errors in words, since some frameworks' exceptions cannot be read back by another process."""
+    try:
+        return question(*args)
+    except Exception as error:
+        raise WorkerFailed(f"{type(error).__name__}: {str(error).strip() or 'no message'}") from None
+
+
 Begin = Callable[[str, int], None]
 
 
@@ -127,15 +135,15 @@ class Worker:
                 self._pool = ProcessPoolExecutor(1, get_context("spawn"), self._begin,
                                                  (self._backend, self._threads))  # fmt: skip
             try:
-                return self._pool.submit(question, *args).result(self._patience)
+                return self._pool.submit(_plainly, question, *args).result(self._patience)
+            except WorkerFailed:
+                raise
             except BrokenProcessPool:
                 self.stop()
                 raise WorkerFailed("the worker process died") from None
             except TimeoutError:
                 self.stop()
                 raise WorkerFailed(f"no answer within {self._patience:g} s") from None
-            except Exception as error:
-                raise WorkerFailed(f"{type(error).__name__}: {str(error).strip() or 'no message'}") from error
 
     def stop(self) -> None:
         if self._pool is not None:
