@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from .bench.command import bench
+from .bench.command import bench
 from .errors import XconvError
 
 app = typer.Typer(
@@ -87,6 +88,9 @@ def blocks() -> None:
         table.add_row(block.name, block.summary, str(len(block.cases)), f"{cost.parameters:,}",
                       f"{cost.multiply_adds:,}", block.source)  # fmt: skip
     _console().print(table)
+
+
+app.command()(bench)
 
 
 app.command()(bench)

@@ -106,7 +106,8 @@ def rows_of(task: Task, engines: Sequence[e.Engine], ask_worker: Ask) -> Iterato
 def _framework_rows(
     subject: Subject, question: Question, answer: Answer, expected: Answer, allowed: dict[str, dict[str, float]]
 ) -> Iterator[Row]:
-    yield unlike(subject, "fresh models disagree", answer.fresh, expected.outputs, allowed["outputs"])
+    if question.dtype in e.DEFAULT_DTYPES:  # half precision may round small nets' fresh answers together
+        yield unlike(subject, "fresh models disagree", answer.fresh, expected.outputs, allowed["outputs"])
     yield same_bits(subject, "weights round trip", _arrays(answer.weights), _arrays(question.weights))
     for quantity, arrays in answer.quantities.items():
         if arrays or expected.quantities[quantity]:  # a block without weights has no weight gradients
