@@ -10,6 +10,7 @@ import numpy as np
 
 from xconv.geometry import Pads, reach, resolve_pads
 from xconv.onnx.graph import Graph
+from xconv.onnx.kit import ints, scalar, silu
 
 from .spec import Config
 
@@ -48,9 +49,9 @@ def activated(g: Graph, x: str, name: str | None) -> str:
     if name is None:
         return x
     if name == "relu6":
-        return g.Clip(x, g.constant("zero", 0.0), g.constant("six", 6.0))
+        return g.Clip(x, scalar(g, 0.0), scalar(g, 6.0))
     if name == "silu":
-        return g.Mul(x, g.Sigmoid(x))
+        return silu(g, x)
     return getattr(g, name.capitalize())(x)
 
 
@@ -58,7 +59,7 @@ def padded(g: Graph, x: str, pairs: Pads, mode: str) -> str:
     """`x` with its spatial axes continued; one Pad, or for "circular", which Pad knows from opset 19 on, slices."""
     if mode in MODES and any(map(any, pairs)):
         before, after = zip(*pairs, strict=True)
-        return g.Pad(x, _integers(g, "pads", [0, 0, *before, 0, 0, *after]), mode=MODES[mode])
+        return g.Pad(x, ints(g, [0, 0, *before, 0, 0, *after]), mode=MODES[mode])
     if mode == "circular":
         for axis, (left, right) in enumerate(pairs, 2):
             parts = [_slice(g, x, [axis], [-left], [END])] if left else []
@@ -67,13 +68,8 @@ def padded(g: Graph, x: str, pairs: Pads, mode: str) -> str:
     return x
 
 
-def _integers(g: Graph, word: str, values: list[int]) -> str:
-    """A constant named by its values: equal ones are one."""
-    return g.constant("_".join([word, *("end" if v == END else str(v) for v in values)]), np.array(values))
-
-
 def _slice(g: Graph, x: str, axes: list[int], starts: list[int], ends: list[int]) -> str:
-    return g.Slice(x, _integers(g, "starts", starts), _integers(g, "ends", ends), _integers(g, "axes", axes))
+    return g.Slice(x, ints(g, starts), ints(g, ends), ints(g, axes))
 
 
 def _cut(g: Graph, x: str, steps: list[int]) -> str:
