@@ -62,7 +62,7 @@ CONTENDERS = {
     )
 }  # fmt: skip
 QUICK = ("torch", "torch-last", "tensorflow-graph", "tensorflow-xla", "jax", "onnxruntime", "openvino")
-GPU_DTYPES = ("float32", "tf32", "bfloat16", "float16")
+GPU_DTYPES = ("float32", "bfloat16", "tf32", "float16")
 
 
 def chosen(names: Sequence[str], devices: Sequence[str], quick: bool = False) -> list[Contender]:

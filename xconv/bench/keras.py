@@ -33,7 +33,7 @@ def _model(trial: Trial, leaves: Sequence[Leaf], x: np.ndarray) -> tuple[keras.L
         if not model.built:
             model.build(x.shape)
     except Exception:
-        keras.utils.clear_session()  # a layer that fails to build leaves a scope behind, in which the next one fails too
+        keras.utils.clear_session()  # a layer that fails to build leaves a scope behind in which the next fails too
         raise
     rows = block(trial.block).rules(trial.config)
     door.load(model, carry(by_path(leaves), door.leaves(model), "torch", rows=rows))

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..block import Case, Cost, block, blocks, describe
-from ..parity.engines import ENGINES, WorkerFailed
+from ..parity.engines import WorkerFailed
 from .cases import timed
 from .contenders import Contender
 from .figures import Ceiling, Row, held, moved_bytes, shares, statistics
@@ -69,23 +69,31 @@ def tasks(
     """
     return [
         Task(name, case, device, dtype, training)
-        for name in names or blocks()
         for device in devices
+        for dtype in dtypes  # outside, so that a run that ends early has whole dtypes
+        if device == "cuda" or dtype != "tf32"
+        for name in names or blocks()
         for case in timed(block(name), quick, device)
-        for dtype in (dtypes if device == "cuda" else [d for d in dtypes if d != "tf32"])
         for training in passes
     ]
 
 
 def machine_ceilings(todo: Sequence[Task], ask: Ask, method: Method) -> dict[tuple[str, str], Ceiling]:
-    """The measured ceilings of each device and dtype; none without torch, which measures them."""
-    if not ENGINES["torch"].installed:
-        return {}
-    wanted = dict.fromkeys((task.device, task.dtype) for task in todo)
-    return {
-        (device, dtype): Ceiling(*ask("torch", ceilings, device, dtype, method.threads, method.ceiling_seconds))
-        for device, dtype in wanted
-    }
+    """The measured ceilings of each device and dtype.
+
+    Of a narrow dtype the arithmetic ceiling is at least float32's: an engine may widen, multiply and round.
+    """
+    found: dict[tuple[str, str], Ceiling] = {}
+    for device, dtype in dict.fromkeys((task.device, task.dtype) for task in todo):
+        for kind in dict.fromkeys(("float32", dtype)):
+            if (device, kind) not in found:
+                args = device, kind, method.threads, method.ceiling_seconds
+                found[device, kind] = Ceiling(*ask("torch", ceilings, *args))
+        if dtype in ("bfloat16", "float16"):
+            least = found[device, "float32"].multiply_adds
+            mine = found[device, dtype]
+            found[device, dtype] = replace(mine, multiply_adds=max(mine.multiply_adds, least))
+    return found
 
 
 def gpu_name(ask: Ask) -> str:
