@@ -152,7 +152,7 @@ def test_the_allowance_grows_with_the_length_of_sums_and_the_dtypes_roundoff():
         question = work.Question("conv", config, "float64", x, work.drawn("conv", config, "float64"))
         for dtype in ("float64", "float32"):
             allowed[name, dtype] = work.allowances(question, dtype)["outputs:y0"]
-    assert allowed["long", "float64"] > 5 * allowed["short", "float64"]
+    assert allowed["long", "float64"] > 2 * allowed["short", "float64"]
     assert 1e8 < allowed["long", "float32"] / allowed["long", "float64"] < 1e9  # 2**29, but for a second reference
 
 
@@ -193,7 +193,7 @@ def test_an_engine_that_is_not_installed_is_unproven_and_named():
     absent = replace(engines.ENGINES["openvino"], needs=("no_such_library",))
     (found,) = rows_of(task(), [absent], here)
     assert (found.status, found.engine) == (UNPROVEN, "openvino")
-    assert "xconv[openvino]" in found.reason
+    assert "openvino]'" in found.reason
     assert not found.compared
 
 

@@ -8,8 +8,8 @@ theorem 2.4). The smaller of the two is gamma(n).
 
 So the rounded answer of a block lies within what the exact answer moves when each of its weights and inputs is moved by
 gamma. The movement is measured: in float64, with signs drawn at random, on the very weights and inputs of the row, and
-taken at four standard deviations of the draws. It thus knows about depth, cancellation and scale, of a ReLU or a maximum
-that rounding turns the other way too, and serves outputs and gradients alike.
+taken at four standard deviations of the draws. It thus knows about depth, cancellation and scale, and of a ReLU or a
+maximum that rounding turns the other way; and it serves outputs and gradients alike.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -82,7 +82,7 @@ def movements(
         for name, array in exact.items():
             moves[name].append(float(np.abs(there[name] - array).max(initial=0)))
     return {
-        name: relative[name] / step * (np.mean(moves[name]) + CONFIDENCE * np.std(moves[name], ddof=1))
+        name: relative[name] / step * float(np.mean(moves[name]) + CONFIDENCE * np.std(moves[name], ddof=1))
         + 2 * UNIT_ROUNDOFF[dtype] * float(np.abs(array).max(initial=0))
         for name, array in exact.items()
     }
