@@ -139,6 +139,7 @@ CAUSES: dict[str, str] = {
     "optimizer.schedule": "another schedule of the learning rate, or one step early or late",
     "optimizer.rate_in_buffer": "after a change of the learning rate the momentum holds old rates on one side only",
     "optimizer.centered": "RMSprop is centered, or keeps another moment, on one side only",
+    "optimizer.initial": "moments or accumulators start at another value",
     "optimizer.trainable": "a weight is trained on one side only",
     "gradient.stopped": "a gradient is stopped (detach, stop_gradient) on one side only",
     "gradient.frozen_statistics": "one side trains on running statistics, the other on the batch's",

@@ -141,7 +141,7 @@ def pair(case: Case, seed: int = 0) -> Pair:
     rooms = [import_module(f"{__name__}.{case.family}.{side}") for side in ("torch", "keras")]
     training = None
     if case.mode == "training":
-        training = tuple(_setup(getattr(room, case.recipe), varied)
+        training = tuple(_setup(getattr(room, case.recipe), getattr(room, case.net), varied)
                          for room, varied in zip(rooms, (case.torch, case.keras), strict=True))  # fmt: skip
     torch = torch_factory(getattr(rooms[0], case.net), case.torch, seed)
     load = getattr(rooms[1], f"load_{case.net.lower()}") if case.mode == "weights" else None
@@ -149,8 +149,9 @@ def pair(case: Case, seed: int = 0) -> Pair:
     return Pair(torch, keras, net(case).shapes, "as-is" if load else "from-torch", training)
 
 
-def _setup(recipe: Callable, varied: Mapping[str, Any]) -> Callable:
-    return lambda model: recipe(model, **wanted(recipe, varied))
+def _setup(recipe: Callable, net: Callable, varied: Mapping[str, Any]) -> Callable:
+    rest = {word: value for word, value in varied.items() if word not in wanted(net, varied)}
+    return lambda model: recipe(model, **wanted(recipe, rest))
 
 
 def wanted(function: Callable, varied: Mapping[str, Any]) -> dict[str, Any]:

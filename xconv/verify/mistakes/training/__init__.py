@@ -1,0 +1,1 @@
+"""The same forward pass, trained differently: losses, penalties, optimizers, schedules, buffers, gradients."""

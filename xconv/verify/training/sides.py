@@ -1,0 +1,186 @@
+"""Two models in training, from one start: sessions, inputs, targets, and the way from torch's arrays to Keras's."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+
+from ...carry import Leaf, Leaves, carry_leaf, rule_for
+from ...errors import XconvError
+from .losses import apart, one_hot, targets
+from .updates import Mover, Optimizer
+
+Key = tuple[str, str]
+Arrays = Sequence[np.ndarray]
+Batches = Callable[[int], tuple[Sequence[np.ndarray], Sequence[np.ndarray]]]
+
+
+@dataclass
+class Run:
+    """What a side did, step by step, in its own layout."""
+
+    outputs: list[list[np.ndarray]] = field(default_factory=list)
+    losses: list[float] = field(default_factory=list)
+    gradients: list[dict] = field(default_factory=list)
+    weights: list[dict] = field(default_factory=list)  # before the first step, and after each
+    session: Any = None
+
+
+class Carrier:
+    """Torch's weights, or what belongs to them, as Keras's: paths by pairs, layouts by the table."""
+
+    def __init__(self, torch: Leaves, keras: Leaves, pairs: Mapping[str, str], rows: Mapping[str, Any] | None):
+        self.torch, self.keras, self.pairs, self.rows = torch, keras, dict(pairs), dict(rows or {})
+        self.names: dict[Key, list[Key]] = {}  # of Keras to those of torch
+        for a, b in self.pairs.items():
+            for slot in self.rows.get(a) or rule_for("torch", torch[a], keras[b]):
+                here, there = ((n,) if isinstance(n, str) else n for n in (slot.torch, slot.keras))
+                for name in there:
+                    if name in keras[b].weights and all(n in torch[a].weights for n in here):
+                        self.names[b, name] = [(a, n) for n in here]
+
+    def __call__(self, arrays: Mapping[Key, np.ndarray]) -> dict[Key, np.ndarray]:
+        """Arrays of torch's weights by Keras's names; a weight that has none counts as zeros."""
+        found: dict[Key, np.ndarray] = {}
+        for a, b in self.pairs.items():
+            mine = self.torch[a]
+            held = {name: arrays.get((a, name), np.zeros_like(w)) for name, w in mine.weights.items()}
+            target = self.keras[b]
+            moved = carry_leaf(Leaf(a, mine.kind, held), target, "torch", self.rows.get(a))
+            found |= {(b, name): array for name, array in moved.weights.items()}
+        return found
+
+    def path(self, keras_path: str) -> str:
+        return next((a for a, b in self.pairs.items() if b == keras_path), "")
+
+
+class Sides:
+    """Both models, their set-ups and batches."""
+
+    def __init__(self, torch_model, keras_model, training, batches: Batches, pairs, rows, steps: int, seed: int):
+        self.rooms = {side: import_module(f"{__package__}.{side}") for side in ("torch", "keras")}
+        self.doors = {side: import_module(f"xconv.frameworks.{side}") for side in ("torch", "keras")}
+        self.models = {"torch": torch_model, "keras": keras_model}
+        self.setups = dict(zip(("torch", "keras"), training, strict=True))
+        self.batches = [batches(step) for step in range(steps)]
+        self.steps = steps
+        self.random = {side: self.rooms[side].quiet(model) for side, model in self.models.items()}
+        leaves = {side: self.doors[side].leaves(model) for side, model in self.models.items()}
+        self.start = {side: {(p, n): w for p, leaf in found.items() for n, w in leaf.weights.items()}
+                      for side, found in leaves.items()}  # fmt: skip
+        self.carry = Carrier(leaves["torch"], leaves["keras"], pairs, rows)
+        self.layout()
+        self.choose_targets(np.random.default_rng([seed, 77]))
+
+    def session(self, side: str) -> Any:
+        """A fresh session of a side, from the common start."""
+        session = self.rooms[side].Session(self.models[side], self.setups[side])
+        session.put_weights(self.start[side])
+        return session
+
+    def restore(self) -> None:
+        for side in self.models:
+            self.session(side)
+
+    def inputs(self, side: str, step: int) -> Sequence[np.ndarray]:
+        return self.batches[step][side == "keras"]
+
+    def layout(self) -> None:
+        """Which outputs of Keras have their channels last, from the values themselves."""
+        ours = self.session("torch").outputs(self.inputs("torch", 0))
+        theirs = self.session("keras").outputs(self.inputs("keras", 0))
+        if len(ours) != len(theirs):
+            raise XconvError(f"in training torch gives {len(ours)} outputs and Keras {len(theirs)}")
+        self.last = []
+        self.forward = 0.0
+        for a, b in zip(ours, theirs, strict=True):
+            ways = {False: apart(b, a), True: apart(np.moveaxis(b, -1, 1), a) if b.ndim > 2 else np.inf}
+            self.last.append(ways[True] < ways[False])
+            self.forward = max(self.forward, min(ways.values()))
+        self.shapes = [y.shape for y in ours]
+
+    def to_keras(self, outputs: Sequence[np.ndarray]) -> list[np.ndarray]:
+        return [np.moveaxis(y, 1, -1) if last and y.ndim > 2 else y for y, last in zip(outputs, self.last, strict=True)]
+
+    def to_torch(self, outputs: Sequence[np.ndarray]) -> list[np.ndarray]:
+        return [np.moveaxis(y, -1, 1) if last and y.ndim > 2 else y for y, last in zip(outputs, self.last, strict=True)]
+
+    def choose_targets(self, rng: np.random.Generator) -> None:
+        """Targets that both losses take, found by asking them."""
+        sessions = {side: self.session(side) for side in self.models}
+        known = {"torch": self.rooms["torch"].described(sessions["torch"].given.loss),
+                 "keras": self.rooms["keras"].described(sessions["keras"].user_loss)}  # fmt: skip
+        self.known = known
+        drawn = {form: [targets(form, shape, rng) for shape in self.shapes] for form in ("classes", "binary", "values")
+                 if form != "classes" or all(len(shape) > 1 and shape[1] > 1 for shape in self.shapes)}  # fmt: skip
+        forms = [(a, b) for a, b in (("classes", "classes"), ("classes", "one_hot"), ("binary", "binary"),
+                                     ("values", "values"))
+                 if a in drawn and all(loss is None or loss.form == form
+                                       for loss, form in zip(known.values(), (a, b), strict=True))]  # fmt: skip
+        troubles = []
+        for form in forms:
+            self.forms = form
+            self.targets = [[targets(form[0], shape, rng) for shape in self.shapes] for _ in range(self.steps)]
+            try:
+                for side, session in sessions.items():
+                    outputs = session.outputs(self.inputs(side, 0))
+                    if not np.isfinite(session.loss(outputs, self.target(side, 0))[0]):
+                        raise ValueError(f"the {side} loss is not finite")
+                return
+            except Exception as error:  # a loss that refuses these targets may take the next
+                troubles.append(
+                    f"{form[0]}: {type(error).__name__} {str(error).splitlines()[0][:120] if str(error) else ''}"
+                )
+        raise XconvError(f"no targets suit both losses ({'; '.join(troubles) or 'torch and Keras want others'})")
+
+    def trained_on_both(self) -> list[Key]:
+        """Keras's names of the weights that both sides train."""
+        ours, theirs = self.session("torch").rules(), self.session("keras").rules()
+        return [key for key, names in self.carry.names.items() if key in theirs and theirs[key].trained
+                and all(n in ours and ours[n].trained for n in names)]  # fmt: skip
+
+    def target(self, side: str, step: int) -> list[np.ndarray]:
+        found = self.targets[step]
+        if side == "torch":
+            return found
+        if self.forms[1] == "one_hot":
+            return [one_hot(y, shape[1]) for y, shape in zip(found, self.shapes, strict=True)]
+        return found if self.forms[1] == "classes" else self.to_keras(found)
+
+    def run(self, side: str) -> Run:
+        """Training as the user has it."""
+        session = self.session(side)
+        run = Run(session=session)
+        run.weights.append(session.weights())
+        for step in range(self.steps):
+            outputs, loss = session.backward(self.inputs(side, step), self.target(side, step))
+            run.outputs.append(outputs)
+            run.losses.append(loss)
+            run.gradients.append(session.gradients())
+            session.step(step)
+            run.weights.append(session.weights())
+        return run
+
+
+def away(a: Mapping[Key, np.ndarray], b: Mapping[Key, np.ndarray]) -> tuple[float, float]:
+    """Greatest difference of two sets of weights, absolute and relative to b's; running statistics are left out."""
+    keys = [key for key in a if key in b and not key[1].startswith("moving_")]
+    return (
+        max((float(np.abs(a[k] - b[k]).max(initial=0)) for k in keys), default=0.0),
+        max((apart(b[k], a[k]) for k in keys), default=0.0),
+    )
+
+
+def weights_of(arrays: Mapping[Key, np.ndarray]) -> dict[Key, np.ndarray]:
+    """Without the running statistics."""
+    return {key: w for key, w in arrays.items() if not key[1].startswith("moving_")}
+
+
+def replay(optimizer: Optimizer, start: Mapping, gradients: Sequence[Mapping]) -> dict:
+    """Weights moved by formula."""
+    mover, weights = Mover(optimizer), weights_of(start)
+    for g in gradients:
+        weights = mover(weights, g)
+    return weights
