@@ -203,5 +203,5 @@ def trained(c: Config) -> dict:
 def build(c: Config) -> keras.Layer:
     return (Conv1D, Conv2D, Conv3D)[len(c.kernel) - 1](
         c.cout, c.kernel, strides=c.stride, padding=c.padding, dilation_rate=c.dilation, groups=c.groups,
-        use_bias=c.bias, activation=c.activation, padding_mode=c.padding_mode, **trained(c),
+        use_bias=c.bias, activation=c.activation, padding_mode=c.padding_mode, data_format=c.data_format, **trained(c),
     )  # fmt: skip

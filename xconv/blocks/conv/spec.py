@@ -38,6 +38,7 @@ class Config:
     activity_regularizer: Regularizer | None = None
     kernel_constraint: Constraint | None = None
     bias_constraint: Constraint | None = None
+    data_format: str | None = None  # of the Keras layer: "channels_first", or None for its own
 
     def __post_init__(self):
         rank = len(self.kernel)
@@ -51,6 +52,8 @@ class Config:
             raise ValueError(f"activation={self.activation!r} must be one of {ACTIVATIONS}")
         check_padding(self.padding, rank)
         check_padding_mode(self.padding_mode)
+        if self.data_format not in (None, "channels_first"):
+            raise ValueError(f"data_format={self.data_format!r} must be 'channels_first', or None for Keras's own")
 
 
 def check_padding_mode(mode: str) -> None:
@@ -61,6 +64,11 @@ def check_padding_mode(mode: str) -> None:
     """
     if mode not in PADDING_MODES:
         raise ValueError(f"padding_mode={mode!r} must be one of {', '.join(PADDING_MODES)}")
+
+
+def keras_layout(c: Config) -> str:
+    """Where the Keras room has its channels."""
+    return c.data_format or "channels_last"
 
 
 def cost(c: Config, sizes: tuple[int, ...]) -> Cost:
@@ -77,6 +85,7 @@ CASES = (
     Case("1d-valid-dilated-stride-2", Config(3, 5, (3,), stride=(2,), dilation=(3,)), (2, 3, 16), 1),
     Case("1d-circular-silu",
          Config(3, 5, (4,), padding="same", padding_mode="circular", activation="silu"), (2, 3, 10), 6),
+    Case("1d-channels-first", Config(3, 5, (3,), data_format="channels_first"), (2, 3, 9), 1),
     Case("2d-valid-relu", Config(3, 7, (3, 3), activation="relu"), (2, 3, 9, 8), 2),
     Case("2d-same-stride-2-even-size", Config(3, 8, (3, 3), stride=(2, 2), padding="same"), (2, 3, 8, 10), 1),
     Case("2d-same-stride-2-odd-size", Config(3, 8, (3, 3), stride=(2, 2), padding="same"), (1, 3, 9, 7), 1),
@@ -114,6 +123,12 @@ CASES = (
                 kernel_regularizer=L1L2(2**-7, 2**-6), activity_regularizer=L2(2**-8)), (4, 3, 6, 5), 2),
     Case("1d-unit-norm",
          Config(3, 6, (3,), kernel_initializer=Orthogonal(seed=4), kernel_constraint=UnitNorm()), (4, 3, 9), 1),
+    Case("2d-channels-first-same-stride-2",
+         Config(3, 5, (3, 4), stride=(2, 2), padding="same", data_format="channels_first"), (2, 3, 8, 9), 1),
+    Case("2d-channels-first-reflect-relu",
+         Config(4, 6, (3, 3), padding="same", groups=2, activation="relu", padding_mode="reflect",
+                data_format="channels_first"), (1, 4, 6, 7), 3),
+    Case("3d-channels-first", Config(2, 3, (2, 3, 2), padding=1, data_format="channels_first"), (1, 2, 4, 5, 3), 1),
     Case("3d-same", Config(2, 5, (3, 3, 3), padding="same"), (2, 2, 5, 6, 4), 1),
     Case("3d-grouped-stride-2", Config(4, 6, (2, 3, 3), stride=(1, 2, 2), groups=2), (1, 4, 5, 7, 6), 1),
     Case("3d-dilated-stride-2",
