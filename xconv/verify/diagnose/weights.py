@@ -1,2 +1,141 @@
-def propose(fault):
-    return iter(())
+"""The user's own weights: swapped, transposed, permuted, rounded, not loaded, stale."""
+
+from collections.abc import Iterator, Mapping
+from itertools import permutations
+
+import numpy as np
+
+from ...carry import Leaf
+from ...errors import TransferError
+from ..compare import Fault
+from ..holders import carry_part, leaf, row_for
+from ..machine import Machine
+from ..match import agree, scrambled
+from . import Proposal
+from .edit import quoted
+
+_STATISTICS = ("moving_mean", "moving_variance", "running_mean", "running_var")
+
+
+def carried(fault: Fault) -> tuple[Mapping[str, np.ndarray], Mapping[str, np.ndarray]]:
+    """torch's weights in Keras's layout, and those that Keras holds."""
+    assert fault.pair is not None
+    t, k = fault.pair
+    a, b = leaf(t, fault.session.torch.to_numpy), leaf(k, fault.session.keras.to_numpy)
+    from ...rules import flattened
+
+    sizes = fault.session.transfer.flat.get(k.step.index)
+    row = flattened(sizes[0], sizes[1:]) if sizes and t.kind == "Linear" else row_for(t, k)
+    if row is None:
+        return {}, b.weights
+    return carry_part(a, b, "torch", row)[0].weights, b.weights
+
+
+def propose(fault: Fault) -> Iterator[Proposal]:
+    if fault.where != "in" or fault.pair is None or fault.session.mode != "as-is":
+        return
+    try:
+        want, have = carried(fault)
+    except TransferError:
+        return
+    wrong = [n for n, a in want.items() if not np.array_equal(a, have[n])]
+    if not wrong:
+        return
+    t, k = fault.pair
+    cause, says, remedy = _words(fault, want, have, wrong)
+
+    def apply(machine: Machine) -> None:
+        step = machine.steps[k.step.index]
+        for call in k.steps:
+            step = machine.steps[call.index]
+
+            def run(*args, _run=step.run, **kwargs):
+                held = {n: fault.session.keras.to_numpy(w).copy() for n, w in k.weights.items()}
+                try:
+                    for n, a in want.items():
+                        fault.session.keras.write(k.weights[n], a)
+                    return _run(*args, **kwargs)
+                finally:
+                    for n, a in held.items():
+                        fault.session.keras.write(k.weights[n], a)
+
+            machine.change(call.index, run=run)
+
+    yield Proposal(cause, says, f"{remedy}{quoted(k.step)}", apply)
+
+
+def _words(fault: Fault, want: Mapping, have: Mapping, wrong: list[str]) -> tuple[str, str, str]:
+    assert fault.pair is not None
+    t, k = fault.pair
+    names = ", ".join(wrong)
+    if all(n in _STATISTICS for n in wrong):
+        return "weights.stale", f"{names} of {k} were not loaded from {t}", "copy the running statistics too"
+    main = max(wrong, key=lambda n: want[n].size)
+    if all(np.ptp(have[n]) == 0 for n in wrong):
+        return "weights.missing", f"{names} of {k} is {have[wrong[0]].flat[0]:g} everywhere: not loaded", f"copy {names}"
+    for dtype in ("float16", "bfloat16"):
+        if all(np.array_equal(_rounded(want[n], dtype), have[n]) for n in wrong):
+            return ("weights.precision", f"{names} of {k} is {t}'s rounded to {dtype}", "keep float32 on the way")
+    other = _other(fault, have[main], main)
+    if other is not None:
+        return "weights.swapped", f"{k} holds the weights of {other}, not those of {t}", f"load {t} into it"
+    for n in wrong:
+        a, b = want[n], have[n]
+        if a.ndim > 1 and any(a.transpose(p).shape == b.shape and np.array_equal(a.transpose(p), b)
+                              for p in permutations(range(a.ndim)) if p != tuple(range(a.ndim))):  # fmt: skip
+            return "weights.transposed", f"{n} of {k} has its axes exchanged", "transpose it as the layout needs"
+    if t.kind in ("LSTM", "GRU", "RNN") and all(_gates(want[n], have[n]) for n in wrong if want[n].ndim):
+        return "recurrent.gate_order", f"the gates of {k} lie in another order than Keras's", "reorder the blocks of its weights"
+    a, b = want[main], have[main]
+    if scrambled(a, b, 1e-15):
+        if "Depthwise" in k.kind or _channels(a, b):
+            return "weights.permuted", f"{main} of {k} has its channels in another order", "keep torch's order of channels"
+        return "weights.transposed", f"{main} of {k} holds the right numbers in the wrong places", "transpose, do not reshape"
+    return "weights.value", f"{names} of {k} is not {t}'s", f"load {t} into it"
+
+
+def _rounded(array: np.ndarray, dtype: str) -> np.ndarray:
+    import ml_dtypes
+
+    return array.astype(np.float16 if dtype == "float16" else ml_dtypes.bfloat16).astype(array.dtype)
+
+
+def _channels(a: np.ndarray, b: np.ndarray) -> bool:
+    """Are b's slices along some axis those of a in another order?"""
+    for axis in range(a.ndim):
+        if a.ndim > 1 or a.shape[axis] > 1:
+            ours = {np.take(a, i, axis).tobytes() for i in range(a.shape[axis])}
+            if all(np.take(b, i, axis).tobytes() in ours for i in range(b.shape[axis])):
+                return True
+    return False
+
+
+def _gates(a: np.ndarray, b: np.ndarray) -> bool:
+    """Are the blocks of the last axis those of the other in another order? Summed biases need only hold the same sums."""
+    for count in (3, 4):
+        if a.shape[-1] % count:
+            continue
+        ours, theirs = (np.split(x, count, axis=-1) for x in (a, b))
+        if all(any(agree(x, y, 1e-6) for x in ours) for y in theirs):
+            return True
+    return False
+
+
+def _other(fault: Fault, held: np.ndarray, name: str) -> str | None:
+    """The torch layer whose weights these are."""
+    assert fault.pair is not None
+    k = fault.pair[1]
+    for t, partner in fault.session.alignment.pairs:
+        if t is fault.pair[0] or partner.kind != k.kind:
+            continue
+        row = row_for(t, k)
+        if row is None:
+            continue
+        try:
+            target = Leaf(k.path, k.kind, {name: held})
+            found = carry_part(leaf(t, fault.session.torch.to_numpy), target, "torch", row)[0].weights
+        except TransferError:
+            continue
+        if name in found and np.array_equal(found[name], held):
+            return str(t)
+    return None

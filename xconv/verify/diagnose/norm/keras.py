@@ -1,2 +1,292 @@
-def propose(fault):
-    return iter(())
+"""Normalisation: epsilon and its place, axes, groups, scale and shift, running against batch statistics, kind."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from ....frameworks.keras import from_numpy, to_numpy
+from ...compare import Fault, expect, channels, first_input
+from ...holders import NORMS
+from ...match import laid_out
+from ...model import Step
+from .. import Proposal
+from ..edit import define, quoted, regions
+
+_TORCH = frozenset("BatchNorm1d BatchNorm2d BatchNorm3d SyncBatchNorm LayerNorm GroupNorm InstanceNorm1d InstanceNorm2d "
+                   "InstanceNorm3d RMSNorm layer_norm group_norm instance_norm batch_norm rms_norm".split())  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False)
+class Norm:
+    """A normalisation of a tensor in Keras's layout."""
+
+    kind: str  # "running", "axes", "groups", "rms"
+    epsilon: float
+    axes: tuple[int, ...] = ()
+    groups: int = 1
+    mean: np.ndarray | None = None
+    variance: np.ndarray | None = None
+    gamma: np.ndarray | None = None  # as it is multiplied
+    beta: np.ndarray | None = None
+    unbiased: bool = False
+
+    def __call__(self, x: Any) -> Any:
+        a = to_numpy(x)
+        if self.kind == "running":
+            assert self.mean is not None and self.variance is not None
+            y = (a - self.mean) / np.sqrt(self.variance + self.epsilon)
+        elif self.kind == "rms":
+            y = a / np.sqrt((a * a).mean(self.axes, keepdims=True) + self.epsilon)
+        else:
+            b, over = a, self.axes
+            if self.kind == "groups":
+                b = a.reshape(*a.shape[:-1], self.groups, a.shape[-1] // self.groups)
+                over = (*range(1, a.ndim - 1), a.ndim)
+            var = b.var(over, keepdims=True, ddof=int(self.unbiased))
+            y = ((b - b.mean(over, keepdims=True)) / np.sqrt(var + self.epsilon)).reshape(a.shape)
+        if self.gamma is not None:
+            y = y * self.gamma
+        return from_numpy(np.ascontiguousarray(y if self.beta is None else y + self.beta))
+
+
+def _axes(value: Any, rank: int) -> tuple[int, ...]:
+    values = value if isinstance(value, list | tuple) else (value,)
+    return tuple(sorted(v % rank for v in values))
+
+
+def keras_norm(step: Step, weights: dict[str, np.ndarray], shape: tuple[int, ...]) -> Norm | None:
+    """What a Keras normalisation computes."""
+    s, rank = step.settings, len(shape)
+    gamma, beta = weights.get("gamma", weights.get("scale")), weights.get("beta")
+    eps = float(s.get("epsilon", 1e-3))
+    axes = _axes(s.get("axis", -1), rank)
+
+    def along(a: np.ndarray | None) -> np.ndarray | None:
+        return None if a is None else a.reshape([shape[i] if i in axes else 1 for i in range(rank)])
+
+    if step.kind == "BatchNormalization":
+        over = tuple(i for i in range(rank) if i not in axes)
+        if s.get("training"):
+            return Norm("axes", eps, over, gamma=along(gamma), beta=along(beta))
+        return Norm("running", eps, over, 1, along(weights["moving_mean"]), along(weights["moving_variance"]),
+                    along(gamma), along(beta))  # fmt: skip
+    if step.kind == "LayerNormalization":
+        return Norm("axes", eps, axes, gamma=along(gamma), beta=along(beta))
+    if step.kind == "RMSNormalization":
+        return Norm("rms", float(s.get("epsilon", 1e-6)), axes, gamma=along(gamma))
+    if step.kind == "GroupNormalization":
+        groups = s.get("groups", 32)
+        return Norm("groups", eps, axes, shape[-1] if groups == -1 else groups, gamma=along(gamma), beta=along(beta))
+    return None
+
+
+def torch_norm(step: Step, weights: dict[str, np.ndarray], perm: Sequence[int]) -> Norm | None:
+    """What a torch normalisation computes, on a tensor whose Keras axis i is torch's perm[i]."""
+    s, rank = step.settings, len(perm)
+    back = {t: k for k, t in enumerate(perm)}
+
+    def along(a: np.ndarray | None, at: Sequence[int]) -> np.ndarray | None:
+        if a is None:
+            return None
+        full = a.reshape([a.shape[list(at).index(i)] if i in at else 1 for i in range(rank)])
+        return full.transpose(perm)
+
+    gamma, beta = weights.get("weight"), weights.get("bias")
+    eps = s.get("eps", 1e-5)
+    kind = step.kind.lower().replace("_", "")
+    if kind.startswith(("batchnorm", "syncbatchnorm", "instancenorm")):
+        over = tuple(sorted(back[i] for i in range(rank) if i != 1 and (i or not kind.startswith("instance"))))
+        g, b = along(gamma, (1,)), along(beta, (1,))
+        if "running_mean" in weights and not s.get("training"):
+            return Norm("running", eps, over, 1, along(weights["running_mean"], (1,)), along(weights["running_var"], (1,)), g, b)
+        return Norm("axes", eps, over, gamma=g, beta=b)
+    if kind.startswith(("layernorm", "rmsnorm")):
+        at = tuple(range(rank - len(s["normalized_shape"]), rank))
+        over = tuple(sorted(back[i] for i in at))
+        if kind.startswith("rms"):
+            return Norm("rms", eps if eps is not None else np.finfo(np.float64).eps, over, gamma=along(gamma, at))
+        return Norm("axes", eps, over, gamma=along(gamma, at), beta=along(beta, at))
+    if kind.startswith("groupnorm"):
+        return Norm("groups", eps, (), s["num_groups"], gamma=along(gamma, (1,)), beta=along(beta, (1,)))
+    return None
+
+
+def permutation(reference: np.ndarray, there: tuple[int, ...], hint: bool | None) -> tuple[int, ...] | None:
+    """Which torch axis each Keras axis is."""
+    marks = np.arange(reference.size).reshape(reference.shape)
+    moved = expect(marks, there, hint)
+    if moved.ndim != reference.ndim:
+        return None
+    strides = {s: i for i, s in enumerate(np.array(marks.strides) // marks.itemsize)}
+    found = []
+    for axis in range(moved.ndim):
+        if moved.shape[axis] == 1:
+            found.append(None)
+            continue
+        step = int(np.take(moved, 1, axis).ravel()[0] - np.take(moved, 0, axis).ravel()[0])
+        found.append(strides.get(step))
+    left = [i for i in range(reference.ndim) if i not in found]
+    return tuple(left.pop(0) if f is None else f for f in found)
+
+
+def propose(fault: Fault) -> Iterator[Proposal]:
+    if fault.where == "in" and fault.pair is not None:
+        t, k = fault.torch_step, fault.keras_step
+        assert t is not None and k is not None
+        if fault.pair[0].kind in NORMS:
+            torch = {n: fault.session.torch.to_numpy(w) for n, w in fault.pair[0].weights.items()}
+            keras = {n: to_numpy(w) for n, w in fault.pair[1].weights.items()}
+            yield from _pair(fault, t, k, torch, keras)
+        return
+    if fault.where != "between":
+        return
+    ours, theirs = regions(fault)
+    alone = {s.index: h for h in fault.session.alignment.keras_alone for s in h.steps}
+    alone_t = {s.index: h for h in fault.session.alignment.torch_alone for s in h.steps}
+    for t in ours:
+        if t.kind in _TORCH:
+            torch = {n: fault.session.torch.to_numpy(w) for n, w in alone_t[t.index].weights.items()} if t.index in alone_t else {}
+            if torch.keys() & {"value"}:
+                torch = {}
+            for k in theirs:
+                if k.kind.endswith("Normalization"):
+                    keras = {n: to_numpy(w) for n, w in alone[k.index].weights.items()} if k.index in alone else {}
+                    yield from _pair(fault, t, k, torch, keras)
+        elif t.kind.lower().replace("_", "") in ("localresponsenorm", "normalize"):
+            yield from _constant(fault, t, theirs)
+
+
+def _pair(fault: Fault, t: Step, k: Step, torch: dict, keras: dict) -> Iterator[Proposal]:
+    machine = fault.session.K
+    value = k.inputs[0]
+    x = machine.value(value)
+    reference = fault.session.t(first_input(t))  # type: ignore[arg-type]
+    hint = channels(t)
+    if t.kind in ("LayerNorm", "layer_norm") and reference.ndim > 3 and reference.shape != x.shape:
+        hint = True
+    move = laid_out(reference, x, hint)
+    perm = permutation(reference, x.shape, hint)
+    if move is not None:
+        marks = np.arange(reference.size).reshape(reference.shape)
+        perm = permutation(marks, x.shape, hint) if np.array_equal(move(marks), expect(marks, x.shape, hint)) else _perm(move, reference)
+    if perm is None:
+        return
+    want, have = torch_norm(t, torch, perm), keras_norm(k, keras, x.shape)
+    if want is None or have is None:
+        return
+    yield from _changes(fault, t, k, want, have, value)
+
+
+def _perm(move: Any, reference: np.ndarray) -> tuple[int, ...] | None:
+    """The permutation of a move, read off how it treats one index per axis."""
+    if reference.ndim < 1:
+        return None
+    marks = np.zeros(reference.shape, int)
+    found = []
+    for axis in range(reference.ndim):
+        index = np.indices(reference.shape)[axis]
+        moved = move(index)
+        if moved.ndim != reference.ndim:
+            return None
+        varies = [i for i in range(moved.ndim) if moved.shape[i] > 1 and (np.diff(moved, axis=i) != 0).any()]
+        found.append(varies[0] if varies else axis)
+    del marks
+    return tuple(int(i) for i in np.argsort(found))
+
+
+def _changes(fault: Fault, t: Step, k: Step, want: Norm, have: Norm, value: int) -> Iterator[Proposal]:
+    def proposal(cause: str, says: str, remedy: str, norm: Norm) -> Proposal:
+        return Proposal(cause, says, f"{remedy}{quoted(k)}", lambda m: define(m, k.outputs[0], norm, value), t, k)
+
+    batch = {"kind": want.kind, "mean": want.mean, "variance": want.variance, "axes": want.axes}
+    affine = {"gamma": want.gamma, "beta": want.beta}
+    eps = (f"torch's epsilon is {want.epsilon:g}, Keras's {have.epsilon:g}", f"epsilon={want.epsilon:g}")
+    if want.epsilon != have.epsilon:
+        yield proposal("norm.epsilon", *eps, replace(have, epsilon=want.epsilon))
+    changes: list[tuple[str, str, str, dict]] = []
+    if "running" in (want.kind, have.kind) and want.kind != have.kind and k.kind == "BatchNormalization" and t.kind.startswith("Batch"):
+        words = {"running": "the running statistics", "axes": "those of the batch"}
+        remedy = "pass `training` through instead of training=True" if have.kind == "axes" else \
+            "call with training=True, or let torch track running statistics (track_running_stats=True)"  # fmt: skip
+        changes.append(("norm.batch_statistics", f"torch normalises by {words[want.kind]}, Keras by {words[have.kind]}",
+                        remedy, batch))  # fmt: skip
+    if want.kind == have.kind == "groups" and want.groups != have.groups:
+        changes.append(("norm.groups", f"torch has {want.groups} groups, Keras {have.groups}", f"groups={want.groups}",
+                        {"groups": want.groups}))  # fmt: skip
+    if want.kind == have.kind and want.kind != "groups" and want.axes != have.axes:
+        changes.append(("norm.axis", f"torch normalises over the axes {want.axes} of Keras's layout, Keras over {have.axes}",
+                        f"axis={list(want.axes)}", {"axes": want.axes, "mean": want.mean, "variance": want.variance}))  # fmt: skip
+    if want.kind != have.kind and not changes:
+        changes.append(("norm.kind", f"torch's {t.kind} normalises by other statistics than {k.kind}",
+                        f"use the counterpart of {t.kind}", {"kind": want.kind, "axes": want.axes, "groups": want.groups,
+                                                             "mean": want.mean, "variance": want.variance}))  # fmt: skip
+    if (want.gamma is None) != (have.gamma is None):
+        changes.append(("norm.scale", "the scale (gamma) is on one side only", f"scale={want.gamma is not None}",
+                        {"gamma": want.gamma}))  # fmt: skip
+    if (want.beta is None) != (have.beta is None):
+        changes.append(("norm.center", "the shift (beta) is on one side only", f"center={want.beta is not None}",
+                        {"beta": want.beta}))  # fmt: skip
+    for cause, says, remedy, fields in changes:
+        yield proposal(cause, says, remedy, replace(have, **fields))
+        if want.epsilon != have.epsilon:
+            yield proposal(cause, f"{says}; {eps[0]}", f"{remedy}, {eps[1]}", replace(have, **fields, epsilon=want.epsilon))
+    if len(changes) > 1:
+        fields = {n: v for *_, f in changes for n, v in f.items()}
+        yield proposal(changes[0][0], "; ".join(c[1] for c in changes), ", ".join(c[2] for c in changes),
+                       replace(have, **fields, epsilon=want.epsilon))  # fmt: skip
+    if have.kind in ("axes", "groups"):
+        yield proposal("norm.variance", "the variance is divided by n - 1 on one side", "divide by n",
+                       replace(have, unbiased=True))  # fmt: skip
+    if any(c[0] in ("norm.axis", "norm.kind") for c in changes):
+        yield proposal(changes[0][0], changes[0][1], changes[0][2], replace(want, **affine))
+    yield proposal("weights.value", "the statistics or affine weights differ", "load torch's", replace(
+        have, gamma=want.gamma if have.gamma is not None else None, beta=want.beta if have.beta is not None else None,
+        mean=want.mean, variance=want.variance) if have.kind == want.kind else have)  # fmt: skip
+
+
+def _constant(fault: Fault, t: Step, theirs: list[Step]) -> Iterator[Proposal]:
+    """torch's local response normalisation or normalize, in place of the chain that stands for it."""
+    machine = fault.session.K
+    s = t.settings
+    reference = fault.session.t(first_input(t))  # type: ignore[arg-type]
+    from ..edit import sources
+
+    inside = {v for k in theirs for v in k.outputs}
+    for start in [*sources(theirs), *inside]:
+        x = machine.value(start) if fault.session.K.origin(start) is not None or start in fault.session.traces[1].inputs else None
+        if x is None or laid_out(reference, x, channels(t)) is None:
+            continue
+        if t.kind.lower().replace("_", "") == "localresponsenorm":
+            size, alpha, beta, k0 = s["size"], s["alpha"], s["beta"], s["k"]
+
+            def formula(x, size=size, alpha=alpha, beta=beta, k0=k0):
+                a = to_numpy(x)
+                c = a.shape[-1]
+                squares = np.pad(a * a, [(0, 0)] * (a.ndim - 1) + [(size // 2, (size - 1) // 2)])
+                total = sum(squares[..., j : j + c] for j in range(size))
+                return from_numpy(a / (k0 + alpha / size * total) ** beta)
+
+            cause, says = "norm.constant", f"torch divides alpha={alpha} by the window {size} and uses beta={beta}, k={k0}"
+            remedy = f"alpha / {size} = {alpha / size:g}"
+        else:
+            p, dim, eps = s.get("p", 2.0), s.get("dim", 1), s.get("eps", 1e-12)
+            perm = permutation(reference, x.shape, True if reference.ndim > 3 else None)
+            if perm is None or not isinstance(dim, int):
+                return
+            axis = perm.index(dim % reference.ndim)
+
+            def formula(x, p=p, axis=axis, eps=eps):  # type: ignore[misc]
+                a = to_numpy(x)
+                norm = (np.abs(a) ** p).sum(axis, keepdims=True) ** (1 / p)
+                return from_numpy(a / np.maximum(norm, eps))
+
+            cause, says = "norm.epsilon_place", f"torch divides by max(norm, {eps:g}) over axis {axis} of Keras's layout"
+            remedy = "write out the same formula"
+        for end in dict.fromkeys([fault.target, *(v for k in reversed(theirs) for v in k.outputs)]):
+            step = machine.origin(end)
+            if end == start or step is None or step.kind == "weight":
+                continue
+            yield Proposal(cause, says, f"{remedy}{quoted(step)}",
+                           lambda m, e=end, f=formula, b=start: define(m, e, f, b), t, step)  # fmt: skip
