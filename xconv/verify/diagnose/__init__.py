@@ -25,6 +25,7 @@ class Proposal:
     apply: Callable[[Machine], Any]
     torch: Step | None = None  # where it is, if not at the fault's own steps
     keras: Step | None = None
+    law: bool = False  # a framework's documented rounding: told, and not a fault
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,6 +64,9 @@ class Doctor:
             if solved:
                 proposal.apply(self.session.K)
                 self.session.settled.add(fault.target)
+                if proposal.law:
+                    self.session.laws.append(proposal.explanation)
+                    return True
                 self.found.append(Found(fault, proposal))
                 return True
         self.found.append(Found(fault, None))

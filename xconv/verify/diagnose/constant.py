@@ -1,2 +1,147 @@
-def propose(fault):
-    return iter(())
+"""Constants: a scale, a mean, an offset, an epsilon that is another number on the other side."""
+
+from collections.abc import Iterator
+from itertools import product
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from ..compare import Fault
+from ..machine import Machine
+from ..model import Ref, Step
+from ..trace.recorder import mapped
+from . import Proposal
+from .edit import quoted, regions
+
+_ARITHMETIC = frozenset("mul Mul multiply Multiply div truediv divide true_divide RealDiv Divide TrueDivide sub Sub subtract Subtract add "
+                        "Add AddV2 pow Pow power rsub radd rmul rtruediv power Rescaling Normalization".split())  # fmt: skip
+
+
+def number(leaf: Any, convert: Any = None) -> np.ndarray | None:
+    """A constant argument as an array: a float, or a small tensor that no step made."""
+    if isinstance(leaf, bool | str | type(None) | Ref | type | np.dtype):
+        return None
+    if isinstance(leaf, int | float | np.floating | np.integer):
+        return np.asarray(float(leaf))
+    if hasattr(leaf, "shape") and hasattr(leaf, "dtype") and prod(tuple(leaf.shape)) <= 4096 and "float" in str(leaf.dtype):
+        try:
+            return np.asarray(convert(leaf) if convert else leaf, dtype=np.float64)
+        except (TypeError, ValueError):
+            return None
+    return None
+
+
+def constants(step: Step, convert: Any) -> list[np.ndarray]:
+    """All constants among a step's arguments, in order."""
+    found: list[np.ndarray] = []
+    mapped((tuple(step.args), dict(step.kwargs)), lambda leaf: found.append(c) if (c := number(leaf, convert)) is not None else None)
+    return found
+
+
+def offered(fault: Fault, steps: list[Step]) -> list[tuple[np.ndarray, Step]]:
+    """The constants of the torch side's region: arguments, buffers, tensors made on the spot."""
+    session = fault.session
+    found = []
+    for step in [*steps, *_bare(fault, steps)]:
+        found += [(c, step) for c in constants(step, session.torch.to_numpy)]
+        if step.kind in ("weight", "new_tensor", "tensor", "full", "as_tensor", "constant") or not step.inputs:
+            for value in step.outputs:
+                array = session.t(value)
+                if array.dtype.kind == "f" and array.size <= 4096:
+                    found.append((array.astype(np.float64), step))
+    unique: dict[bytes, tuple[np.ndarray, Step]] = {}
+    for array, step in found:
+        unique.setdefault(array.ravel().tobytes(), (array, step))
+    return list(unique.values())
+
+
+def _bare(fault: Fault, steps: list[Step]) -> list[Step]:
+    trace = fault.session.traces[0]
+    makers = [trace.producer(v) for s in steps for v in s.inputs]
+    return [m for m in makers if m is not None and (m.kind == "weight" or not m.inputs)]
+
+
+def propose(fault: Fault) -> Iterator[Proposal]:
+    if fault.where != "between":
+        return
+    ours, theirs = regions(fault)
+    convert = fault.session.keras.to_numpy
+    have = [(k, i, c) for k in theirs for i, c in enumerate(constants(k, convert))
+            if k.kind in _ARITHMETIC or k.kind in ("clip", "normalize", "leaky_relu", "elu")]  # fmt: skip
+    want = offered(fault, ours)
+    want += [(1 / c, s) for c, s in want if c.size == 1 and c.all()]
+    want += [(np.asarray(c / d), s) for (c, s), (d, _) in product(want[:6], want[:6]) if c.size == d.size == 1 and d.all() and c is not d]
+    source = set(fault.session.traces[1].inputs)
+    # All at once: constants rounded to float32 on one side (a buffer made in float32) are a law, not a fault.
+    if have:
+        yield _rounded(fault, have)
+    for k, i, c in have:
+        for d, step in want:
+            if c.size in (d.size, 1) and not np.array_equal(c.ravel(), d.ravel()):
+                new = d.reshape(c.shape) if d.size == c.size else d
+                yield _proposal(fault, [(k, i, new)], c, d, step, source)
+    pairs = [(k, i, c, d, s) for k, i, c in have for d, s in want if c.size == d.size and not np.array_equal(c.ravel(), d.ravel())]
+    for (k, i, c, d, s), (k2, i2, c2, d2, _) in product(pairs[:14], pairs[:14]):
+        if (k.index, i) < (k2.index, i2):
+            yield _proposal(fault, [(k, i, d.reshape(c.shape)), (k2, i2, d2.reshape(c2.shape))], c, d, s, source)
+
+
+def _short(array: np.ndarray) -> str:
+    flat = array.ravel()
+    inside = ", ".join(f"{x:.9g}" for x in flat[:4]) + (", ..." if flat.size > 4 else "")
+    return f"[{inside}]" if flat.size > 1 else inside
+
+
+def _cause(fault: Fault, k: Step, c: np.ndarray, source: set[int]) -> str:
+    trace = fault.session.traces[1]
+    above = fault.session.K.above(k.outputs[0])
+    if not any(s.owner is not None and s.kind not in ("Rescaling", "Normalization") and hasattr(s.owner, "weights") and s.owner.weights
+               for s in above) and source & {v for s in above for v in s.inputs}:  # fmt: skip
+        return "input.normalisation" if c.size > 1 else "input.scale"
+    kinds = {s.kind for s in regions(fault)[1]}
+    if kinds & {"softmax", "Softmax"} and kinds & {"einsum", "matmul", "MatMul", "BatchMatMulV2", "Einsum", "dot", "Dot"}:
+        return "attention.scale"
+    if k.kind.lower() in ("mul", "multiply", "rmul", "div", "truediv", "realdiv", "divide", "true_divide"):
+        joins = any(s.kind in ("add", "Add", "AddV2") and k.outputs[0] in s.inputs for s in trace.steps)
+        return "wiring.scale" if joins else "constant"
+    return "constant"
+
+
+def _proposal(fault: Fault, edits: list[tuple[Step, int, np.ndarray]], c: np.ndarray, d: np.ndarray, step: Step, source: set[int]) -> Proposal:
+    k = edits[0][0]
+
+    def apply(m: Machine) -> None:
+        for s, i, new in edits:
+            replace_constant(m, s, i, fault.session.keras.from_numpy(np.array(new)) if new.size else new)
+
+    return Proposal(
+        _cause(fault, k, c, source), f"torch uses {_short(d)}, Keras {_short(c)}", f"use {_short(d)}{quoted(k)}", apply, step, k
+    )
+
+
+def replace_constant(machine: Machine, step: Step, position: int, new: Any) -> None:
+    """Put a tensor where a step has its n-th constant."""
+    seen = [0]
+    now = machine.steps[step.index]
+
+    def change(leaf: Any) -> Any:
+        if isinstance(leaf, Ref) or number(leaf, lambda t: np.zeros(tuple(t.shape))) is None:
+            return leaf
+        here = seen[0]
+        seen[0] += 1
+        return new if here == position else leaf
+
+    args, kwargs = mapped((tuple(now.args), dict(now.kwargs)), change)
+    machine.change(step.index, args=args, kwargs=kwargs)
+
+
+def _rounded(fault: Fault, have: list[tuple[Step, int, np.ndarray]]) -> Proposal:
+    def apply(m: Machine) -> None:
+        for s, i, c in have:
+            replace_constant(m, s, i, fault.session.keras.from_numpy(c.astype(np.float32).astype(np.float64)))
+
+    return Proposal(
+        "dtype.leak", "torch keeps these constants in float32 buffers: they agree once rounded to float32", "none is needed", apply,
+        None, have[0][0], law=True,
+    )  # fmt: skip

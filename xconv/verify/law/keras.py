@@ -1,0 +1,141 @@
+"""Keras's and TensorFlow's roundings in float64, and the exact step in their place.
+
+A law is applied only if it is proven on the step's own input: the exact formula with its constants rounded to float32
+gives the step's answer, or the answer itself is a float32 number next to the exact one.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from ...frameworks.keras import from_numpy, to_numpy
+from ..compare import Session
+from ..diagnose.activation.describe import keras_act
+from ..machine import Machine
+from ..match import FLOAT32, agree, difference
+from ..model import Ref, Step
+from ..native.keras import ACTIVATIONS, constant, resample
+
+_SOFT = frozenset({"leaky_relu", "gelu", "elu", "celu", "selu", "hardsigmoid", "hardswish", "relu", "softplus"})
+
+
+def _f32(value: Any) -> Any:
+    return float(np.float32(value)) if isinstance(value, float) else value
+
+
+def candidates(step: Step) -> Iterator[tuple[Callable[[Any], Any], Callable[[Any], Any] | None, str]]:
+    """The exact function of a step, the same with rounded constants, and what to call it."""
+    act = keras_act(step)
+    if act is not None and act[0] in _SOFT and len(step.inputs) == 1:
+        name, given = act
+        yield (lambda x: ACTIVATIONS[name](x, **given), _rounded_activation(name, given),
+               f"{step.name} rounds its constants to float32")  # fmt: skip
+    if step.kind == "Rescaling":
+        s = step.settings
+        if isinstance(s.get("scale"), float | int) and isinstance(s.get("offset"), float | int):
+            a, b = s["scale"], s["offset"]
+            yield (lambda x: x * constant(a, x) + constant(b, x),
+                   lambda x: x * constant(np.float32(a), x) + constant(np.float32(b), x),
+                   f"{step.name} rounds its constants to float32")  # fmt: skip
+    if step.kind == "Normalization" and step.owner is not None and getattr(step.owner, "mean", None) is not None:
+        mean, var = (np.asarray(to_numpy(v), np.float64) for v in (step.owner.mean, step.owner.variance))
+        given_mean, given_var = (getattr(step.owner, n, None) for n in ("input_mean", "input_variance"))
+        if given_mean is not None and given_var is not None:
+            m, v = (np.asarray(x, np.float64).reshape(y.shape) if np.size(x) == y.size else np.asarray(x, np.float64)
+                    for x, y in ((given_mean, mean), (given_var, var)))  # fmt: skip
+            exact = lambda x: (x - constant(m, x)) / constant(np.maximum(np.sqrt(v), 1e-7), x)  # noqa: E731
+            yield exact, None, f"{step.name} keeps its statistics in float32"
+    if step.kind in ("UpSampling2D", "Resizing", "resize", "ResizeBilinear", "image_resize"):
+        matrices = _bilinear(step)
+        if matrices is not None:
+            yield (lambda x: resample(x, matrices)), None, f"{step.name} interpolates in float32"
+
+
+def _rounded_activation(name: str, given: Any) -> Callable[[Any], Any]:
+    rounded = {k: _f32(v) for k, v in given.items()}
+    if name == "gelu":
+        return _rounded_gelu(given.get("approximate", "none"))
+    return lambda x: ACTIVATIONS[name](x, **rounded)
+
+
+def _rounded_gelu(approximate: str) -> Callable[[Any], Any]:
+    from keras import ops
+
+    def run(x: Any) -> Any:
+        c = lambda v: constant(np.float64(np.float32(v)), x)  # noqa: E731
+        if approximate == "tanh":
+            return c(0.5) * x * (c(1) + ops.tanh(c((2 / np.pi) ** 0.5) * (x + c(0.044715) * x * x * x)))
+        return c(0.5) * x * (c(1) + ops.erf(x / c(2.0**0.5)))
+
+    return run
+
+
+def _bilinear(step: Step) -> list[np.ndarray] | None:
+    """Half-pixel bilinear matrices, with a triangle as wide as the step when it shrinks and antialiases."""
+    if step.settings.get("interpolation", "bilinear") != "bilinear" or len(step.shapes[0]) != 4:
+        return None
+    return [np.zeros((n, 0)) for n in step.shapes[0][1:3]]
+
+
+def line(n: int, m: int, antialias: bool) -> np.ndarray:
+    """The (m, n) matrix of a half-pixel linear resize.
+
+    >>> line(2, 4, False)[1]
+    array([0.75, 0.25])
+    """
+    out, scale = np.zeros((m, n)), n / m
+    wide = max(scale, 1.0) if antialias else 1.0
+    for i in range(m):
+        centre = (i + 0.5) * scale - 0.5
+        if not antialias:
+            centre = min(max(centre, 0.0), n - 1.0)
+            low = min(int(np.floor(centre)), n - 1)
+            high = min(low + 1, n - 1)
+            out[i, low] += 1 - (centre - low)
+            out[i, high] += centre - low
+            continue
+        weights = np.maximum(0.0, 1 - np.abs(np.arange(n) - centre) / wide)
+        out[i] = weights / weights.sum()
+    return out
+
+
+def apply_laws(session: Session) -> None:
+    """Put the exact step in the place of every one whose rounding is proven; the session's notes say which."""
+    machine = session.K
+    for step in list(machine.trace.steps):
+        try:
+            found = list(candidates(step))
+        except (TypeError, ValueError, KeyError):
+            continue  # settings that say nothing: no law is claimed
+        for exact, rounded, says in found:
+            _try(session, machine, step, exact, rounded, says)
+
+
+def _try(session: Session, machine: Machine, step: Step, exact: Any, rounded: Any, says: str) -> None:
+    source = step.inputs[0]
+    x = machine.raw(source)
+    given = machine.value(step.outputs[0])
+    if "interpolates" in says:
+        shape = to_numpy(x).shape
+        antialias = bool(step.settings.get("antialias", False))
+        matrices = [line(n, m, antialias) for n, m in zip(shape[1:3], step.shapes[0][1:3], strict=True)]
+        exact = lambda x: resample(x, matrices)  # noqa: E731
+    try:
+        true = to_numpy(exact(x))
+    except Exception:  # the exact form does not apply to this input: no law is claimed
+        return
+    if true.shape != given.shape or agree(true, given, 1e-15):
+        return
+    if rounded is not None:
+        proven = agree(to_numpy(rounded(x)), given, 1e-14)
+    else:
+        top = float(np.abs(true).max())
+        narrow = np.array_equal(given, given.astype(np.float32).astype(given.dtype))
+        proven = difference(true, given).max_abs <= (8 if narrow else 64) * FLOAT32 * top and (narrow or "statistics" in says)
+    if proven:
+        machine.change(step.index, run=lambda x, *_, **__: [exact(x)], args=(Ref(source),), kwargs={})
+        session.laws.append(f"{says} ({difference(true, given).max_rel:.1e}); the exact step was used instead")
+
+
+__all__ = ["apply_laws", "from_numpy", "line"]
