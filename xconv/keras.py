@@ -1,5 +1,6 @@
 """Every block as a Keras 3 layer or model, channels last: `from xconv.keras import Bottleneck`."""
 
 from .block import public
+from .initializers import keras as initializers  # noqa: F401
 
 __all__ = public("keras", globals())

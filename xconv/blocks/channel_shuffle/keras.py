@@ -12,7 +12,7 @@ __all__ = ["ChannelShuffle", "ShuffledPointwise"]
 
 @keras.saving.register_keras_serializable("xconv")
 class ChannelShuffle(Block):
-    """Channel g * C / groups + k becomes channel k * groups + g; (..., C) to (..., C).
+    """Channel g * C / groups + k becomes channel k * groups + g; (N, ..., C) to (N, ..., C).
 
     Raises:
         ValueError: for groups that do not divide the channels.
