@@ -123,9 +123,10 @@ def make_optimizer(o: recipe.Optimizer) -> keras.optimizers.Optimizer:
 
 def make_loss(loss: recipe.Loss) -> Callable[[Any, Any], Any]:
     """The loss of a recipe, from targets and outputs; classes lie on the last axis."""
-    if loss.name == "sparse_categorical_crossentropy" and loss.label_smoothing:
-        smoothed = keras.losses.CategoricalCrossentropy(loss.from_logits, loss.label_smoothing)
-        return lambda target, output: smoothed(ops.one_hot(target, output.shape[-1], dtype=output.dtype), output)
+    if loss.name == "sparse_categorical_crossentropy" and (loss.label_smoothing or not loss.from_logits):
+        # Keras's sparse one has no smoothing, and on TensorFlow another clip: see the laws.
+        hot = keras.losses.CategoricalCrossentropy(loss.from_logits, loss.label_smoothing)
+        return lambda target, output: hot(ops.one_hot(target, output.shape[-1], dtype=output.dtype), output)
     made: dict[str, Callable] = {
         "categorical_crossentropy": lambda: keras.losses.CategoricalCrossentropy(
             loss.from_logits, loss.label_smoothing

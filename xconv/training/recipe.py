@@ -16,7 +16,9 @@ Rounding: on TensorFlow Keras casts SGD's momentum, Adam's betas and any weight 
     Python floats: 0.9 becomes 0.89999998. Given as numpy.float64 they arrive whole, and so they are given here.
 Cross entropy of probabilities: Keras divides by their sum and clips to [1e-7, 1 - 1e-7]; torch has no such loss, and
     its binary_cross_entropy stops logarithms at -100. So here both sides clip. On TensorFlow Keras remembers the logits
-    of a softmax or sigmoid and uses them instead, without a clip; here it is made to forget them.
+    of a softmax or sigmoid and uses them instead, without a clip; here it is made to forget them. Its sparse cross
+    entropy there divides the clipped probabilities by their new sum once more (a loss of log(sum of clipped p) more);
+    here it is computed as the categorical one, which is the same on all backends.
 
 Sources: https://docs.pytorch.org/docs/stable/optim.html, https://keras.io/api/optimizers/, Kingma and Ba,
 arXiv:1412.6980 (section 2, epsilon hat).

@@ -1,7 +1,8 @@
 """Training in PyTorch, and optimizers for PyTorch that step exactly as Keras's."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -148,6 +149,14 @@ def make_loss(loss: recipe.Loss) -> Callable[[Tensor, Tensor], Tensor]:
         "huber": lambda output, target: F.huber_loss(output, target, delta=loss.delta),
     }
     return made[loss.name]
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """torch's random numbers from a seed, and as before afterwards."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        yield
 
 
 DROPOUTS = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d)
