@@ -3,7 +3,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
 
-.PHONY: parity test bench lint clean
+.PHONY: parity test bench facades clean
 
 parity: $(READY)  ## prove every block equal in PyTorch, Keras and ONNX
 	@echo "xconv: holding every block to its twin (table at the end; out/parity.html has the plots)"
@@ -21,6 +21,11 @@ bench: $(READY)  ## time every block, side by side
 	@echo "xconv: timing the quick set (table at the end; out/bench.html has the plots)"
 	@mkdir -p out
 	$(BIN)/xconv bench --quick --json out/bench.json --html out/bench.html
+
+facades: $(READY)  ## tell editors and type checkers the names that xconv.torch and xconv.keras have
+	for room in torch keras; do \
+	  $(BIN)/python -c "from xconv.block import stub; print(stub('$$room'), end='')" > out.pyi && mv out.pyi xconv/$$room.pyi; \
+	done
 
 $(READY): pyproject.toml constraints.txt
 	@echo "xconv: setting up $(VENV) with the tested versions (PyTorch, TensorFlow, JAX, ONNX: some minutes)"

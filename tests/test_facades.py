@@ -1,6 +1,7 @@
 """Blocks are natives of their framework: they save, load, train, compile and export as such."""
 
 import inspect
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -9,7 +10,7 @@ import torch
 
 import xconv.keras
 import xconv.torch
-from xconv.block import blocks
+from xconv.block import blocks, stub
 from xconv.draw import numbers
 from xconv.parity.work import channels_last
 
@@ -35,6 +36,12 @@ def test_every_public_name_has_a_signature_and_says_shapes_and_source(facade):
         assert thing.__doc__, name
         assert not name[0].isupper() or "(N, " in thing.__doc__, f"{name} does not say its shapes"
         assert inspect.signature(thing).parameters, name
+
+
+@pytest.mark.parametrize("facade", [xconv.torch, xconv.keras], ids=["torch", "keras"])
+def test_editors_know_every_public_name(facade):
+    path = Path(facade.__file__).with_suffix(".pyi")
+    assert path.read_text() == stub(path.stem), "run `make facades`"
 
 
 @pytest.mark.parametrize(("block", "case"), FIRST)

@@ -6,7 +6,7 @@ import numpy as np
 import onnx
 import pytest
 
-from xconv.block import Case
+from xconv.block import Case, block
 from xconv.blocks.conv.spec import Config
 from xconv.parity import engines, report, suite, work
 from xconv.parity.checks import AGREE, DIFFER, UNPROVEN, Row, Subject, compare, unlike
@@ -89,6 +89,20 @@ def test_swapped_weights_of_equal_shape_differ():
         return function(room, replace(question, weights=(replace(leaf, weights=weights),)))
 
     assert ("tensorflow", "outputs") in differing(task(), planted("tensorflow", swapped))
+
+
+def test_a_swapped_gamma_and_beta_differ():
+    def swapped(function, room, question):
+        leaves = [
+            replace(leaf, weights={**leaf.weights, "weight": leaf.weights["bias"], "bias": leaf.weights["weight"]})
+            if leaf.kind == "BatchNorm2d"
+            else leaf
+            for leaf in question.weights
+        ]
+        return function(room, replace(question, weights=tuple(leaves)))
+
+    normed = Task("conv_norm", block("conv_norm").cases[0], "random", "float64")
+    assert ("tensorflow", "outputs") in differing(normed, planted("tensorflow", swapped))
 
 
 @pytest.mark.parametrize("quantity", ["input_gradients", "weight_gradients"])

@@ -141,12 +141,22 @@ def public(room: str, namespace: dict[str, Any]) -> list[str]:
     return sorted(owners)
 
 
+def stub(room: str) -> str:
+    """A facade as editors and type checkers read it: `make facades` writes it beside the facade."""
+    lines = [
+        f"from .blocks.{name}.{room} import {word} as {word}"
+        for name, found in blocks().items()
+        for word in found.room(room).__all__
+    ]
+    return "\n".join(["# Written by `make facades`.", *lines, ""])
+
+
 def describe(config: Any) -> str:
     """A configuration as its non-default fields.
 
-    >>> from xconv.blocks.conv.spec import Config
-    >>> describe(Config(3, 8, (3, 3), stride=(2, 2)))
-    'cin=3 cout=8 kernel=(3, 3) stride=(2, 2)'
+    >>> from xconv.blocks.bottleneck.spec import Config
+    >>> describe(Config(8, 2, 8, stride=2))
+    'cin=8 squeezed=2 cout=8 stride=2'
     """
     return " ".join(f"{f.name}={getattr(config, f.name)}" for f in fields(config)
                     if getattr(config, f.name) != f.default)  # fmt: skip
