@@ -1,6 +1,6 @@
 """Training, compared part by part: from two models and two set-ups to divergences with causes, remedies and proofs."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -11,8 +11,8 @@ from ..model import Difference, Divergence, Place
 from .losses import SLUGS, Loss, apart, transforms
 from .optimizers import EXACT, Formulas, formulas, moved_by_user, values
 from .said import remedy
-from .setup import place
-from .sides import Arrays, Batches, Key, Run, Sides, away, weights_of
+from .setup import Key, place
+from .sides import Arrays, Batches, Pair, Run, Sides, away, weights_of
 from .updates import Mover
 
 PART = 1e-9  # one part of a step, fed alike
@@ -128,7 +128,8 @@ class Comparison:
             )
 
     def norm_pairs(self, norms: Mapping[str, Mapping[str, Any]]) -> list[Key]:
-        return [(a, b) for a, b in self.sides.carry.pairs.items() if a in norms["torch"] and b in norms["keras"]]
+        paths = ((p.torch.path, p.keras.path) for p in self.sides.carry.pairs)
+        return [(a, b) for a, b in paths if a in norms["torch"] and b in norms["keras"]]
 
     def frozen(self) -> bool:
         """Does one side train on running statistics? Then let both take the batch's, and see them agree."""
@@ -137,7 +138,7 @@ class Comparison:
         wrong = [(a, b) for a, b in self.norm_pairs(norms) if norms["torch"][a]["moves"] != norms["keras"][b]["moves"]]
         for a, b in wrong:
             still, path = ("keras", b) if norms["torch"][a]["moves"] else ("torch", a)
-            sides.rooms[still].unfreeze(sides.models[still], path)
+            sides.rooms[still].unfreeze(sides.models[still], sides.live[still], path, sides.undo)
         if not wrong:
             return False
         sides.layout()
@@ -267,7 +268,7 @@ class Comparison:
 
         if not (wrong := differing(ours, theirs)):
             return False
-        last = [b for b in sides.carry.pairs.values() if any(k[0] == b for k in wrong)][-1]
+        last = [p.keras.path for p in sides.carry.pairs if any(k[0] == p.keras.path for k in wrong)][-1]
         gap = Difference(
             max(float(np.abs(theirs[k] - ours[k]).max()) for k in wrong), max(apart(theirs[k], ours[k]) for k in wrong)
         )
@@ -351,8 +352,7 @@ def compare_training(
     training: tuple[Callable, Callable],
     batches: Batches,
     *,
-    pairs: Mapping[str, str],
-    rows: Mapping[str, Any] | None = None,
+    pairs: Sequence[Pair],
     steps: int = 3,
     seed: int = 0,
 ) -> Findings:
@@ -364,15 +364,15 @@ def compare_training(
         training: two functions, from a model to its {"optimizer": ..., "loss": ...}, optionally with "before_step" and
             "after_step", functions of the step's number.
         batches: from the step's number to torch's inputs and Keras's, each in its own layout.
-        pairs: torch path to Keras path of all layers with weights.
-        rows: rules of single torch paths, before those of the table.
+        pairs: all layers that hold weights, paired.
         steps: how many steps.
         seed: of the targets.
 
     Raises:
         XconvError: if a set-up makes no sense, or no targets suit both losses.
     """
-    return Comparison(Sides(torch_model, keras_model, training, batches, pairs, rows, steps, seed)).compare()
+    models = {"torch": torch_model, "keras": keras_model}
+    return Comparison(Sides(models, training, batches, pairs, steps, seed)).compare()
 
 
 def _loss_remedy(wanted: Loss, word: str) -> str:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 from unittest.mock import patch
 
@@ -13,14 +14,21 @@ from keras import ops
 from ...frameworks import keras as door
 from ..trace.keras import call
 from .losses import Loss
-from .setup import Setup
+from .setup import Key, Setup
 from .updates import Clip, Rule
 
-Key = tuple[str, str]
 RATES = ("rate", "stddev", "dropout", "recurrent_dropout")
 
 
-def quiet(model: keras.Model) -> dict[str, float]:
+to_numpy = door.to_numpy
+
+
+def weights(model: keras.Model) -> list[tuple[str, keras.Variable]]:
+    """Variables that compute."""
+    return [(v.path, v) for v in model.weights]
+
+
+def quiet(model: keras.Model, undo: list[Callable[[], None]]) -> dict[str, float]:
     """Switch off what is random in training; path to the rate it had."""
     found = {}
     for layer in model._flatten_layers():
@@ -28,6 +36,7 @@ def quiet(model: keras.Model) -> dict[str, float]:
             value = getattr(layer, word, None)
             if isinstance(value, float) and value and "keras" in type(layer).__module__:
                 found[layer.name] = value
+                undo.append(partial(setattr, layer, word, value))
                 setattr(layer, word, 0.0)
     return found
 
@@ -82,17 +91,24 @@ class Session:
     Args:
         model: in float64; its weights and buffers move.
         setup: the user's function, from the model to its optimizer, loss and hooks.
+        live: its variables by path and name.
     """
 
-    def __init__(self, model: keras.Model, setup: Callable[[keras.Model], Mapping[str, Any]]):
+    def __init__(
+        self,
+        model: keras.Model,
+        setup: Callable[[keras.Model], Mapping[str, Any]],
+        live: Mapping[Key, keras.Variable],
+    ):
         self.model = model
         self.given = Setup.read(setup, model, "Keras")
         self.optimizer = keras.optimizers.get(self.given.optimizer)
         self.user_loss = keras.losses.get(self.given.loss)
-        self.variables: dict[Key, keras.Variable] = {
-            (path, name): v for path, (_, held) in door.variables(model).items() for name, v in held.items()
-        }
+        self.variables = dict(live)
         self.moving = [v for v in model.variables if not v.trainable]
+
+    def finish(self) -> None:
+        """Nothing stays behind on this side."""
 
     @property
     def trained(self) -> dict[Key, keras.Variable]:
@@ -197,13 +213,11 @@ class Session:
 
     def norms(self) -> dict[str, dict[str, Any]]:
         """Batch normalisations: the share of the batch in the running statistics, and whether they move."""
-        layers = {(p, n): v for p, (kind, held) in door.variables(self.model).items()
-                  for n, v in held.items() if kind == "BatchNormalization"}  # fmt: skip
         by_mean = {id(layer.moving_mean): layer for layer in self.model._flatten_layers()
                    if isinstance(layer, keras.layers.BatchNormalization)}  # fmt: skip
         return {
             path: {"momentum": 1 - by_mean[id(v)].momentum, "moves": by_mean[id(v)].trainable}
-            for (path, name), v in layers.items() if name == "moving_mean" and id(v) in by_mean
+            for (path, name), v in self.variables.items() if name == "moving_mean" and id(v) in by_mean
         }  # fmt: skip
 
     @contextmanager
@@ -224,11 +238,11 @@ class Session:
                 yield
 
 
-def unfreeze(model: keras.Model, path: str) -> None:
+def unfreeze(model: keras.Model, live: Mapping[Key, keras.Variable], path: str, undo: list[Callable[[], None]]) -> None:
     """Let a normalisation train."""
-    wanted = door.variables(model)[path][1]["moving_mean"]
     for layer in model._flatten_layers():
-        if isinstance(layer, keras.layers.BatchNormalization) and layer.moving_mean is wanted:
+        if isinstance(layer, keras.layers.BatchNormalization) and layer.moving_mean is live[path, "moving_mean"]:
+            undo.append(partial(setattr, layer, "trainable", False))
             layer.trainable = True
 
 

@@ -8,7 +8,8 @@ import numpy as np
 
 from .losses import apart
 from .said import DECAY, STATEMENTS, decay_cause, rate_cause
-from .sides import Key, Run, Sides, away, replay, weights_of
+from .setup import Key
+from .sides import Run, Sides, away, replay, weights_of
 from .updates import SETTINGS, Clip, Optimizer
 
 EXACT = 1e-10  # float64 against float64 of the same formula, over a few steps

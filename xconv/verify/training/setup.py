@@ -8,6 +8,7 @@ from typing import Any
 
 from ...errors import XconvError, one_of
 
+Key = tuple[str, str]  # of a weight: the path of its layer, its name
 WORDS = ("optimizer", "loss", "before_step", "after_step")
 
 

@@ -1,18 +1,20 @@
 """Two models in training, from one start: sessions, inputs, targets, and the way from torch's arrays to Keras's."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import import_module
 from typing import Any
 
 import numpy as np
 
-from ...carry import Leaf, Leaves, carry_leaf, rule_for
+from ...carry import Leaf
 from ...errors import XconvError
+from ...rules import Rule
+from ..holders import Holder, carry_part, leaf
 from .losses import apart, one_hot, targets
+from .setup import Key
 from .updates import Mover, Optimizer
 
-Key = tuple[str, str]
 Arrays = Sequence[np.ndarray]
 Batches = Callable[[int], tuple[Sequence[np.ndarray], Sequence[np.ndarray]]]
 
@@ -28,61 +30,111 @@ class Run:
     session: Any = None
 
 
-class Carrier:
-    """Torch's weights, or what belongs to them, as Keras's: paths by pairs, layouts by the table."""
+@dataclass(frozen=True)
+class Pair:
+    """Two layers that hold the same weights, and the row of the table that carries them (None: by name or shape)."""
 
-    def __init__(self, torch: Leaves, keras: Leaves, pairs: Mapping[str, str], rows: Mapping[str, Any] | None):
-        self.torch, self.keras, self.pairs, self.rows = torch, keras, dict(pairs), dict(rows or {})
+    torch: Holder
+    keras: Holder
+    row: Rule | None = None
+
+
+class Carrier:
+    """Torch's weights, or what belongs to them, as Keras's."""
+
+    def __init__(self, pairs: Sequence[Pair], to_numpy: Mapping[str, Callable]):
+        self.pairs = [p for p in pairs if p.torch.weights and p.keras.weights]
+        self.leaves = {
+            p: (leaf(p.torch, to_numpy["torch"]), leaf(p.keras, to_numpy["keras"])) for p in self.pairs
+        }  # fmt: skip
         self.names: dict[Key, list[Key]] = {}  # of Keras to those of torch
-        for a, b in self.pairs.items():
-            for slot in self.rows.get(a) or rule_for("torch", torch[a], keras[b]):
-                here, there = ((n,) if isinstance(n, str) else n for n in (slot.torch, slot.keras))
+        for p, (a, b) in self.leaves.items():
+            for here, there in _slots(p.row, a, b):
                 for name in there:
-                    if name in keras[b].weights and all(n in torch[a].weights for n in here):
-                        self.names[b, name] = [(a, n) for n in here]
+                    self.names[b.path, name] = [(a.path, n) for n in here]
 
     def __call__(self, arrays: Mapping[Key, np.ndarray]) -> dict[Key, np.ndarray]:
         """Arrays of torch's weights by Keras's names; a weight that has none counts as zeros."""
         found: dict[Key, np.ndarray] = {}
-        for a, b in self.pairs.items():
-            mine = self.torch[a]
-            held = {name: arrays.get((a, name), np.zeros_like(w)) for name, w in mine.weights.items()}
-            target = self.keras[b]
-            moved = carry_leaf(Leaf(a, mine.kind, held), target, "torch", self.rows.get(a))
-            found |= {(b, name): array for name, array in moved.weights.items()}
+        for p, (a, b) in self.leaves.items():
+            held = replace(a, weights={n: arrays.get((a.path, n), np.zeros_like(w)) for n, w in a.weights.items()})
+            if p.row:
+                moved = carry_part(held, b, "torch", p.row)[0].weights
+            else:
+                moved = {there[0]: _shaped(held.weights[here[0]], b.weights[there[0]].shape)
+                         for here, there in _slots(None, a, b)}  # fmt: skip
+            found |= {(b.path, name): array for name, array in moved.items()}
         return found
 
     def path(self, keras_path: str) -> str:
-        return next((a for a, b in self.pairs.items() if b == keras_path), "")
+        return next((p.torch.path for p in self.pairs if p.keras.path == keras_path), "")
+
+
+def _slots(row: Rule | None, a: Leaf, b: Leaf) -> list[tuple[tuple[str, ...], tuple[str, ...]]]:
+    """Names of weights that belong together: torch's and Keras's."""
+    if row:
+        names = [tuple((n,) if isinstance(n, str) else n for n in (s.torch, s.keras)) for s in row]
+        return [(x, y) for x, y in names if set(x) <= set(a.weights) and set(y) <= set(b.weights)]
+    found, left = [], dict(a.weights)
+    for name, room in b.weights.items():
+        fits = [n for n, w in left.items() if w.size == room.size]
+        fits = [name] if name in fits else fits
+        if len(fits) == 1:
+            left.pop(fits[0])
+            found.append(((fits[0],), (name,)))
+    return found
+
+
+def _shaped(array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    small = [tuple(n for n in s if n > 1) for s in (array.shape, shape)]
+    return (array if small[0] == small[1] else np.moveaxis(array, 0, -1)).reshape(shape)
 
 
 class Sides:
     """Both models, their set-ups and batches."""
 
-    def __init__(self, torch_model, keras_model, training, batches: Batches, pairs, rows, steps: int, seed: int):
-        self.rooms = {side: import_module(f"{__package__}.{side}") for side in ("torch", "keras")}
-        self.doors = {side: import_module(f"xconv.frameworks.{side}") for side in ("torch", "keras")}
-        self.models = {"torch": torch_model, "keras": keras_model}
-        self.setups = dict(zip(("torch", "keras"), training, strict=True))
+    def __init__(
+        self,
+        models: Mapping[str, Any],
+        training: Sequence[Callable],
+        batches: Batches,
+        pairs: Sequence[Pair],
+        steps: int,
+        seed: int,
+    ):
+        self.models = models
+        self.rooms = {side: import_module(f"{__package__}.{side}") for side in models}
+        self.setups = dict(zip(models, training, strict=True))
         self.batches = [batches(step) for step in range(steps)]
         self.steps = steps
-        self.random = {side: self.rooms[side].quiet(model) for side, model in self.models.items()}
-        leaves = {side: self.doors[side].leaves(model) for side, model in self.models.items()}
-        self.start = {side: {(p, n): w for p, leaf in found.items() for n, w in leaf.weights.items()}
-                      for side, found in leaves.items()}  # fmt: skip
-        self.carry = Carrier(leaves["torch"], leaves["keras"], pairs, rows)
+        self.undo: list[Callable[[], None]] = []
+        self.live = {side: self._live(side, pairs) for side in models}
+        to_numpy = {side: room.to_numpy for side, room in self.rooms.items()}
+        self.start = {side: {k: to_numpy[side](w).copy() for k, w in held.items()} for side, held in self.live.items()}
+        self.random = {side: self.rooms[side].quiet(model, self.undo) for side, model in models.items()}
+        self.carry = Carrier(pairs, to_numpy)
         self.layout()
         self.choose_targets(np.random.default_rng([seed, 77]))
 
+    def _live(self, side: str, pairs: Sequence[Pair]) -> dict[Key, Any]:
+        """Every weight and buffer: those of the pairs by their path and name, the others by their own names."""
+        holders = [p.torch if side == "torch" else p.keras for p in pairs]
+        found = {(h.path, name): w for h in holders for name, w in h.weights.items()}
+        known = {id(w) for w in found.values()}
+        return found | {("", n): w for n, w in self.rooms[side].weights(self.models[side]) if id(w) not in known}
+
     def session(self, side: str) -> Any:
         """A fresh session of a side, from the common start."""
-        session = self.rooms[side].Session(self.models[side], self.setups[side])
+        session = self.rooms[side].Session(self.models[side], self.setups[side], self.live[side])
         session.put_weights(self.start[side])
         return session
 
     def restore(self) -> None:
+        """Weights, buffers, random layers and modes as they were."""
         for side in self.models:
-            self.session(side)
+            self.session(side).finish()
+        for undo in reversed(self.undo):
+            undo()
 
     def inputs(self, side: str, step: int) -> Sequence[np.ndarray]:
         return self.batches[step][side == "keras"]

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,19 +12,29 @@ from torch import nn
 from ...errors import XconvError
 from ...frameworks import torch as door
 from .losses import Loss
-from .setup import Setup
+from .setup import Key, Setup
 from .updates import Rule
 
 RANDOM = (nn.modules.dropout._DropoutNd, nn.AlphaDropout)
 
 
-def quiet(model: nn.Module) -> dict[str, float]:
+to_numpy = door.to_numpy
+
+
+def weights(model: nn.Module) -> list[tuple[str, torch.Tensor]]:
+    """Parameters and buffers that compute."""
+    return list(door._weights(model, deep=True).items())
+
+
+def quiet(model: nn.Module, undo: list[Callable[[], None]]) -> dict[str, float]:
     """Switch off what is random in training; path to the rate it had."""
     found = {}
     for path, module in model.named_modules():
         if isinstance(module, RANDOM) and module.p:
+            undo.append(partial(setattr, module, "p", module.p))
             found[path], module.p = module.p, 0.0
         elif isinstance(module, nn.RNNBase | nn.MultiheadAttention) and module.dropout:
+            undo.append(partial(setattr, module, "dropout", module.dropout))
             found[path], module.dropout = module.dropout, 0.0
     return found
 
@@ -34,22 +45,32 @@ class Session:
     Args:
         model: in float64; its weights and buffers move.
         setup: the user's function, from the model to its optimizer, loss and hooks.
+        live: its weights and buffers by path and name.
     """
 
-    def __init__(self, model: nn.Module, setup: Callable[[nn.Module], Mapping[str, Any]]):
+    def __init__(
+        self, model: nn.Module, setup: Callable[[nn.Module], Mapping[str, Any]], live: Mapping[Key, torch.Tensor]
+    ):
         self.model = model
         self.given = Setup.read(setup, model, "torch")
         model.train()
-        for path, module in model.named_modules():  # a random layer stays off whatever the user's code switches on
-            if isinstance(module, nn.modules.batchnorm._BatchNorm):
-                module.register_forward_pre_hook(self._count(path))
+        self.hooks = [
+            module.register_forward_pre_hook(self._count(path))
+            for path, module in model.named_modules()
+            if isinstance(module, nn.modules.batchnorm._BatchNorm)
+        ]
         self.counts: dict[str, int] = {}
-        self.tensors = {
-            (path, name): tensor for path, (_, held) in door.tensors(model).items() for name, tensor in held.items()
-        }
+        self.tensors = dict(live)
         self.optimizer = self.given.optimizer
         if not isinstance(self.optimizer, torch.optim.Optimizer):
             raise XconvError(f"the torch set-up gives {type(self.optimizer).__name__} as optimizer, not a torch.optim")
+
+    def finish(self) -> None:
+        """Leave the model as a model that is not trained."""
+        for hook in self.hooks:
+            hook.remove()
+        self.optimizer.zero_grad()
+        self.model.eval()
 
     def _count(self, path: str):
         def count(module, args):
@@ -159,9 +180,10 @@ class Session:
             torch.Tensor.detach = before  # type: ignore[method-assign]
 
 
-def unfreeze(model: nn.Module, path: str) -> None:
+def unfreeze(model: nn.Module, live: Mapping[Key, torch.Tensor], path: str, undo: list[Callable[[], None]]) -> None:
     """Let a normalisation train: it may have been put in evaluation by the model's own `train`."""
     module = model.get_submodule(path)
+    undo.append(partial(delattr, module, "train"))
     module.training = True
     module.train = lambda mode=True: module  # type: ignore[method-assign,assignment]
 
