@@ -16,7 +16,7 @@ import onnx
 
 from ..bounds import UNIT_ROUNDOFF
 from ..draw import numbers
-from ..errors import XconvError
+from ..errors import XconvError, first_line
 from .runtimes import Runtime, RuntimeFault
 
 Shapes = tuple[tuple[int, ...], ...]  # one shape for each input
@@ -158,12 +158,6 @@ def run_checks(
                 )
             checks.append(check)
     return checks
-
-
-def first_line(error: Exception) -> str:
-    """What an error says, in at most one line."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[0][:200] if lines else type(error).__name__
 
 
 def _said(shapes: Shapes) -> str:

@@ -20,10 +20,12 @@ from onnx import helper
 from .. import __version__
 from ..block import Block, Case, block, describe
 from ..carry import Leaves
+from ..dtypes import numpy_dtype
 from ..errors import XconvError
 from . import check, files
 from .float64 import lower, widen
-from .graph import OPSET, Graph, numpy_dtype
+from .graph import OPSET, Graph
+from .quantize import quantised
 from .runtimes import Runtime, chosen, runtimes
 from .shapes import axes, finished, multiply_adds, skeleton
 from .sources import Options, Source, block_source, channels_first, channels_last, model_source
@@ -127,6 +129,7 @@ class Exported:
     outputs: Mapping[str, tuple[int | str, ...]]
     checks: tuple[check.Check, ...]
     seconds: Mapping[str, float]
+    notes: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         return {**asdict(self), "path": str(self.path), "checks": [c.to_json() for c in self.checks]}
@@ -138,6 +141,7 @@ def export(
     input_shape: Sequence[int] | Sequence[Sequence[int]] | None = None,
     *,
     weights: Any = None,
+    against: str | None = None,
     case: str | Case | None = None,
     runtimes: str | Sequence[str] | None = None,
     dtype: str = "float32",
@@ -145,7 +149,9 @@ def export(
     opset: int = OPSET,
     dynamic: str | None = None,
     lower_float64: bool = False,
+    fold: bool = False,
     exact: bool | None = None,
+    int8: Any = None,
     force: bool = False,
 ) -> Exported:
     """Write a block or a model as ONNX, and run the file before it is handed over.
@@ -157,7 +163,10 @@ def export(
         source: the name of a block, a block, or a torch or Keras model.
         path: of the file to write.
         input_shape: (N, C, *spatial), or one for each input; a block's case and most Keras models bring their own.
-        weights: for a block: an instance of either framework, or leaves in torch layout; random if not given.
+        weights: for a block: an instance of either framework, a saved file, or leaves in torch layout; random if not
+            given.
+        against: for a block: the framework that gives the right answer; that of the instance, or torch before Keras.
+            With a saved file nobody is asked unless named; the graph's own float64 answer then serves.
         case: for a block: the name of one of its cases, or a Case of your own; the first by default.
         runtimes: that run the file, "all" for all that are here; ONNX Runtime or the first that is by default.
         dtype: "float32", "float64", "float16" or "bfloat16".
@@ -165,7 +174,11 @@ def export(
         opset: 13 to 26.
         dynamic: letters of the axes whose size stays open, such as "NHW"; by default all that can vary.
         lower_float64: write float64 convolutions with operators that ONNX Runtime has in double.
+        fold: of a model: put normalisations into the convolutions before them, as the blocks' graphs do; fewer nodes, but
+            their own weights cannot be had back from the file.
         exact: hold the graph to the source in float64 first; by default if that takes less than some seconds.
+        int8: calibration inputs (an array, or an .npz or .npy file), channels first: the file then holds 8-bit weights
+            and activations (QDQ), and tells how far it is from float.
         force: replace an existing file.
 
     Raises:
@@ -174,20 +187,26 @@ def export(
     """
     files.target(path, force)
     numpy_dtype(dtype)
-    subject = _source(source, input_shape, weights, case)
-    return export_source(subject, path, Options(dtype, layout, opset, dynamic, lower_float64), runtimes, force, exact)
+    subject = _source(source, input_shape, weights, case, against)
+    return export_source(
+        subject, path, Options(dtype, layout, opset, dynamic, lower_float64, fold), runtimes, force, exact, int8
+    )
 
 
-def _source(source: Any, shape: Any, weights: Any, case: str | Case | None) -> Source:
+def _source(source: Any, shape: Any, weights: Any, case: str | Case | None, against: str | None = None) -> Source:
     if isinstance(source, str):
         source = block(source)
     if isinstance(source, Block):
         found = source.cases[0] if case is None else source.case(case) if isinstance(case, str) else case
         if shape is not None:
             found = Case(found.name, found.config, tuple(shape), found.nodes)
-        return block_source(source, found, weights)
-    if weights is not None or case is not None:
-        raise XconvError("weights and case are for blocks; a model brings its own")
+        if isinstance(weights, str | Path):
+            from .saved import read
+
+            weights = read(weights, source, found)
+        return block_source(source, found, weights, against)
+    if weights is not None or case is not None or against is not None:
+        raise XconvError("weights, case and against are for blocks; a model brings its own")
     shapes = [shape] if shape is not None and isinstance(shape[0], int) else shape
     return model_source(source, shapes)
 
@@ -199,6 +218,7 @@ def export_source(
     names: str | Sequence[str] | None = None,
     force: bool = False,
     exact: bool | None = None,
+    int8: Any = None,
 ) -> Exported:
     """Write, run, and only then hand over.
 
@@ -211,26 +231,52 @@ def export_source(
     if options.lower:
         model = lower(model)
     written = time.perf_counter()
-    engines = chosen(names, options.dtype) if names else _default(options.dtype, options.lower)
-    if options.dtype == "float64" and not options.lower:
-        engines = [r for r in engines if options.dtype in r.dtypes]
+    engines = _engines(names, options)
     onnx.checker.check_model(skeleton(model), full_check=True)
-    checks = hold(model, source, engines, options, exact)
+    wide = None
+    if route != "torch.onnx" and route != "keras.export":
+        # A block that folds a normalisation must do so in float64 to be held to 1e-10.
+        wide = (
+            (lambda: source.write(replace(options, dtype="float64"))[0]) if route == "block" else lambda: widen(model)
+        )
+    checks = hold(model, source, engines, options, exact, wide)
     _record(model, checks, engines)
+    notes: list[str] = []
+    if int8 is not None:
+        if (options.dtype, options.layout) != ("float32", "channels_first"):
+            raise XconvError("int8 starts from a float32 file with channels first")
+        model, cost = quantised(model, int8)
+        notes.append(str(cost))
     files.write(model, path, force)
     return Exported(
         Path(path), source.name, source.framework, route, why, len(model.graph.node), Path(path).stat().st_size,
         model.opset_import[0].version, options.dtype, options.layout,
         {i.name: dims(i) for i in model.graph.input}, {o.name: dims(o) for o in model.graph.output}, tuple(checks),
-        {"write": written - begin, "check": time.perf_counter() - written},
+        {"write": written - begin, "check": time.perf_counter() - written}, tuple(notes),
     )  # fmt: skip
 
 
-def _default(dtype: str, lowered: bool) -> list[Runtime]:
-    able = [r for r in runtimes().values() if r.available() and dtype in (r.dtypes | (r.lowered if lowered else set()))]
-    if not able:
-        raise XconvError(f"no runtime here computes in {dtype}: pip install onnxruntime, or onnx for its evaluator")
-    return able[:1]
+def _engines(names: str | Sequence[str] | None, options: Options) -> list[Runtime]:
+    """Who runs the file.
+
+    Raises:
+        XconvError: if nobody does.
+    """
+
+    def able(runtime: Runtime) -> bool:
+        return options.dtype in runtime.dtypes | (runtime.lowered if options.lower else frozenset())
+
+    if names is None:
+        found = [r for r in runtimes().values() if r.available() and able(r)][:1]
+        if not found:
+            raise XconvError(f"no runtime here computes in {options.dtype}: pip install onnxruntime")
+        return found
+    asked = chosen(names, options.dtype)
+    found = [r for r in asked if able(r)]
+    if not found or (names != "all" and len(found) < len(asked)):
+        lost = ", ".join(r.name for r in asked if not able(r))
+        raise XconvError(f"{lost} computes {options.dtype} only in lowered graphs: add --lower-float64")
+    return found
 
 
 def dims(info: onnx.ValueInfoProto) -> tuple[int | str, ...]:
@@ -239,7 +285,12 @@ def dims(info: onnx.ValueInfoProto) -> tuple[int | str, ...]:
 
 
 def hold(
-    model: onnx.ModelProto, source: Source, engines: Sequence[Runtime], options: Options, exact: bool | None = None
+    model: onnx.ModelProto,
+    source: Source,
+    engines: Sequence[Runtime],
+    options: Options,
+    exact: bool | None = None,
+    wide: Callable[[], onnx.ModelProto] | None = None,
 ) -> list[check.Check]:
     """Every runtime at every shape against the source; without a source that can be run, against each other in float64.
 
@@ -266,12 +317,12 @@ def hold(
         run = source.run(dtype) if source.run else _evaluator(model)
         return lambda xs: [to(y) for y in run([back(x) for x in xs])]
 
-    wide = "float64" if options.dtype == "float64" else "float32"
-    done = check.run_checks(model, answers(wide), shapes, engines, options.dtype, feeds)
+    own = "float64" if options.dtype == "float64" else "float32"
+    done = check.run_checks(model, answers(own), shapes, engines, options.dtype, feeds)
     if exact is None:
         exact = options.dtype == "float32" and multiply_adds(model) <= EXACT_UP_TO
-    if exact and source.run:
-        done = [*exactly(model, answers("float64"), shapes[:3], feeds, source.framework), *done]
+    if exact and source.run and wide:
+        done = [*exactly(wide(), answers("float64"), shapes[:3], feeds, source.framework), *done]
     return done
 
 
@@ -281,7 +332,7 @@ EXACT_UP_TO = 5_000_000_000  # multiply-adds that are run again in float64 unles
 def exactly(
     model: onnx.ModelProto, source: check.Source, shapes: Sequence[check.Shapes], feeds: Callable, framework: str
 ) -> list[check.Check]:
-    """The same graph in float64, where rounding hides nothing: a wrong epsilon of 1e-8 would show.
+    """The graph in float64, where rounding hides nothing: a wrong epsilon of 1e-8 would show.
 
     Keras rounds some constants to float32 at any dtype (slopes, resizing, on torch dense layers too), so its float64
     answers may be off by as much as float32's unit roundoff.
@@ -291,7 +342,7 @@ def exactly(
     """
     bound = 1e-10 + (16 * check.UNIT_ROUNDOFF["float32"] if framework == "keras" else 0.0)
     engine = next(r for r in runtimes().values() if "float64" in r.dtypes | r.lowered and r.available())
-    plain = wide = widen(model)
+    plain = wide = model
     try:
         wide = lower(plain) if "float64" in engine.lowered else plain
         engine.open(wide.SerializeToString())

@@ -22,21 +22,6 @@ REDUCTIONS = frozenset({"ReduceMean", "ReduceMax", "ReduceMin", "ReduceProd", "R
                         "ReduceSumSquare", "ReduceLogSum", "ReduceLogSumExp"})  # fmt: skip
 
 
-def numpy_dtype(name: str) -> np.dtype:
-    """A dtype by name; bfloat16 is that of ml_dtypes.
-
-    Raises:
-        XconvError: if it is not one of the four floating types.
-    """
-    if name not in ("float32", "float64", "float16", "bfloat16"):
-        raise XconvError(f"dtype={name!r} must be float32, float64, float16 or bfloat16")
-    if name == "bfloat16":
-        import ml_dtypes
-
-        return np.dtype(ml_dtypes.bfloat16)
-    return np.dtype(name)
-
-
 class Graph:
     """Nodes and initializers, as they are written."""
 

@@ -4,11 +4,10 @@ A layer that Keras brings is written as ONNX has it; any other layer or model is
 tensors, and the layers and keras.ops that it uses are written in turn.
 """
 
-import logging
-import warnings
+import tempfile
 from collections.abc import Mapping, Sequence
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
-from io import StringIO
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -17,17 +16,20 @@ import onnx
 from keras.src.ops.function import map_graph
 from onnx import helper
 
-from ..errors import XconvError
+from ..dtypes import numpy_dtype
+from ..errors import XconvError, first_line
 from ..frameworks.keras import run as run_keras
 from ..frameworks.keras import to_numpy, variables
+from . import files
 from . import layers as known
-from .check import first_line
-from .graph import Graph, numpy_dtype
+from .exporters.keras import exporters, silence
+from .graph import Graph
 from .kit import NotKnown
 from .layers import Pen, Value
-from .shapes import axes, finished
+from .layout import first, turn
+from .shapes import axes, finished, name_outputs, rename_ends
 from .sources import Options, Source, channels_first, channels_last
-from .tidy import tidy
+from .tidy import fold, tidy
 
 
 @contextmanager
@@ -194,6 +196,8 @@ def walk(
         )
     proto = g.finish(outputs, inputs, model.name, metadata(options, "direct"))
     tidy(proto)
+    if options.fold:
+        fold(proto)
     return finished(proto, given, options)
 
 
@@ -209,7 +213,7 @@ def open_up(w: Pen, subject: Any, args: tuple, kwargs: Mapping[str, Any], values
         NotKnown: if it cannot be run so.
     """
     try:
-        with _silence():
+        with silence():
             outputs = keras.tree.flatten(subject.call(*args, **kwargs))
         _, by_depth, *_ = map_graph(_tensors((args, kwargs)), [o for o in outputs if isinstance(o, keras.KerasTensor)])
     except NotKnown:
@@ -314,20 +318,34 @@ def _operand(w: Pen, given: Any, values: dict[int, Value]) -> Any:
     return Value(const(w.g, array), array.shape, array=array)
 
 
-@contextmanager
-def _silence():
-    held = logging.root.manager.disable
-    logging.disable(logging.CRITICAL)
-    try:
-        with warnings.catch_warnings(), redirect_stdout(StringIO()), redirect_stderr(StringIO()):
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.disable(held)
-
-
 def fallback(model: Any, declared: Any, given: Any, options: Options, why: str) -> onnx.ModelProto:
-    raise NotImplementedError
+    """Keras's own exporter, with its traps avoided, and its ends turned to channels first.
+
+    Raises:
+        XconvError: if it fails too, with both reasons.
+    """
+    if options.dtype != "float32":
+        raise XconvError(
+            f"the model is not written directly ({why}); Keras's exporter writes the model's own dtype only"
+        )
+    shapes = declared or [_open(s) for s in given]
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "m.onnx")
+        try:
+            (write,) = exporters(model, shapes, min(options.opset, 18), mended=True).values()
+            write(path)
+        except Exception as error:  # whatever the exporter, or the user's call under it, raises
+            raise XconvError(
+                f"the model is not written directly ({why}); keras.export fails: {first_line(error)}"
+            ) from error
+        proto = files.read(path, check=False)
+    rename_ends(proto)
+    del proto.metadata_props[:]
+    helper.set_model_props(proto, metadata(options, "keras.export", why))
+    name_outputs(proto)
+    turn(proto, first)
+    tidy(proto)
+    return finished(proto, given, options)
 
 
 def metadata(options: Options, route: str, why: str = "") -> dict[str, str]:

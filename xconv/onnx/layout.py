@@ -4,7 +4,7 @@ Everything element-wise stays inside, in NCHW: a residual sum and its activation
 runtimes can fuse them into the convolution before.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import onnx
 from onnx import helper
@@ -31,36 +31,49 @@ def first(rank: int) -> list[int]:
 
 
 def channels_last(model: onnx.ModelProto) -> None:
+    """Turn every input and output of rank three or more from (N, C, ...) to (N, ..., C), in place.
+
+    Raises:
+        XconvError: for an output whose rank inference did not find.
+    """
+    turn(model, last)
+
+
+def turn(model: onnx.ModelProto, to: Callable[[int], list[int]]) -> None:
     """Turn every input and output of rank three or more, in place.
+
+    Args:
+        to: `last` or `first`.
 
     Raises:
         XconvError: for an output whose rank inference did not find.
     """
     graph, before, after = model.graph, [], []
+    back = first if to is last else last
     for info in graph.input:
-        if rank := _turn(info):
-            inner = f"{info.name}_first"
+        if rank := _turn(info, to):
+            inner = f"{info.name}_inner"
             _rename(graph.node, info.name, inner, inputs=True)
-            before.append(_transpose(info.name, inner, first(rank)))
+            before.append(_transpose(info.name, inner, back(rank)))
     for info in graph.output:
-        if rank := _turn(info):
-            inner = f"{info.name}_first"
+        if rank := _turn(info, to):
+            inner = f"{info.name}_inner"
             _rename(graph.node, info.name, inner, inputs=True, outputs=True)
-            after.append(_transpose(inner, info.name, last(rank)))
+            after.append(_transpose(inner, info.name, to(rank)))
     nodes = [*before, *graph.node, *after]
     del graph.node[:]
     graph.node.extend(nodes)
 
 
-def _turn(info: onnx.ValueInfoProto) -> int:
+def _turn(info: onnx.ValueInfoProto, to: Callable[[int], list[int]]) -> int:
     """Turn a value's declared shape; its rank if it has a channel axis to turn, else 0."""
     if not info.type.tensor_type.HasField("shape"):
-        raise XconvError(f"the shape of {info.name} is not known, so its channels cannot be put last")
+        raise XconvError(f"the shape of {info.name} is not known, so its channels cannot be moved")
     dims = list(info.type.tensor_type.shape.dim)
     if len(dims) < 3:
         return 0
-    turned = [dims[axis] for axis in last(len(dims))]
-    info.type.tensor_type.shape.Clear()
+    turned = [dims[axis] for axis in to(len(dims))]
+    del info.type.tensor_type.shape.dim[:]
     info.type.tensor_type.shape.dim.extend(turned)
     return len(dims)
 

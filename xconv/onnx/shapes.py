@@ -130,3 +130,28 @@ def multiply_adds(model: onnx.ModelProto) -> int:
             out = sizes.get(node.output[0], [1])
             total += prod(weights[node.input[1]]) * (prod(out[2:]) if node.op_type == "Conv" else prod(out[1:-1]))
     return total
+
+
+def rename_ends(model: onnx.ModelProto) -> None:
+    """Another exporter's inputs and outputs under our names, and nothing of its machine: no paths, no symbols."""
+    graph = model.graph
+    renamed = {}
+    for ends, letter in ((graph.input, "x"), (graph.output, "y")):
+        for k, info in enumerate(ends):
+            old = info.name
+            info.name = renamed[old] = letter if len(ends) == 1 else f"{letter}{k}"
+    for node in graph.node:
+        node.ClearField("doc_string")
+        del node.metadata_props[:]
+        node.input[:] = [renamed.get(n, n) for n in node.input]
+        node.output[:] = [renamed.get(n, n) for n in node.output]
+    del graph.value_info[:], graph.metadata_props[:]
+    for info in graph.input:
+        dims = info.type.tensor_type.shape.dim
+        for dim, letter in zip(dims, axes(len(dims)), strict=False):
+            if dim.dim_param or not dim.HasField("dim_value"):
+                dim.dim_param = letter
+    for info in graph.output:
+        for dim in info.type.tensor_type.shape.dim:
+            if not dim.HasField("dim_value"):
+                dim.ClearField("dim_param")

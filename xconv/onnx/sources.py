@@ -29,6 +29,7 @@ class Options:
     opset: int = 18
     dynamic: str | None = None
     lower: bool = False
+    fold: bool = False
     metadata: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -65,7 +66,7 @@ def block_source(block: Block, case: Case, weights: Any = None, framework: str |
             raise XconvError(f"{block.name} has no weights: name a file with them, or install torch or keras")
         leaves = drawn(block, case, framework)
     else:
-        leaves, framework = weights, framework or _installed()
+        leaves = weights  # of a saved file: nobody is asked, and no framework imported, unless named
 
     def write(options: Options) -> tuple[onnx.ModelProto, str, str]:
         model = block_model(

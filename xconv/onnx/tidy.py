@@ -87,6 +87,33 @@ def _pad(g: _Graph, node: onnx.NodeProto) -> bool:
     return True
 
 
+def fold(model: onnx.ModelProto) -> None:
+    """Put each batch normalisation into the convolution before it, in place; both names stay, as `conv+norm.weight`."""
+    graph = _Graph(model.graph)
+    while any(_norm(graph, node) for node in list(graph.nodes)):
+        pass
+    graph.write()
+
+
+def _norm(g: _Graph, node: onnx.NodeProto) -> bool:
+    if node.op_type != "BatchNormalization" or (conv := g.writer(node.input[0], "Conv")) is None:
+        return False
+    arrays = [g.array(name) for name in (*conv.input[1:], *node.input[1:])]
+    if any(a is None for a in arrays):
+        return False
+    kind = arrays[0].dtype  # type: ignore[union-attr]
+    weight, *bias, gamma, beta, mean, variance = (np.asarray(a, "float64") for a in arrays)
+    scale = gamma / np.sqrt(variance + settings(node).get("epsilon", 1e-5))
+    shift = ((bias[0] if bias else 0) - mean) * scale + beta
+    path, norm = (name.rpartition(".")[0] for name in (conv.input[1], node.input[3]))
+    stem = f"{path}+{norm.rpartition('.')[2]}"
+    names = [g.constant(f"{stem}.weight", (weight * scale.reshape(-1, *[1] * (weight.ndim - 1))).astype(kind)),
+             g.constant(f"{stem}.bias", shift.astype(kind))]  # fmt: skip
+    conv.input[1:] = names
+    g.remove(node, conv.output[0])
+    return True
+
+
 def _bias(g: _Graph, node: onnx.NodeProto) -> bool:
     """A constant for each channel added after a convolution is its bias."""
     if node.op_type != "Add":

@@ -6,25 +6,26 @@ graph that comes out is the model's own, with the names of its parameters. Arith
 """
 
 import copy
-import logging
-import warnings
+import tempfile
 from collections.abc import Sequence
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
-from io import StringIO
+from pathlib import Path
 
 import onnx
 import torch
 from onnx import helper
 
-from ..errors import XconvError
+from ..dtypes import numpy_dtype
+from ..errors import XconvError, first_line
 from ..frameworks.torch import run as run_torch
 from ..frameworks.torch import to_numpy
+from . import files
 from .aten import Walk
-from .check import first_line
-from .graph import Graph, numpy_dtype
+from .exporters.torch import exporters, silence
+from .graph import Graph
 from .kit import NotKnown
-from .shapes import axes, finished
+from .shapes import axes, finished, rename_ends
 from .sources import Options, Source
+from .tidy import fold
 
 
 def source(model: torch.nn.Module, shapes: Sequence[Sequence[int]] | None, name: str) -> Source:
@@ -73,22 +74,11 @@ def program(model: torch.nn.Module, shapes: Sequence[Sequence[int]]) -> torch.ex
     auto = torch.export.Dim.AUTO
     xs = tuple(torch.zeros(tuple(shape)) for shape in shapes)
     open_axes = tuple({a: auto for a in range(len(shape)) if a != 1} for shape in shapes)
-    with torch.no_grad(), _silence():
+    with torch.no_grad(), silence():
         try:
             return torch.export.export(model, xs, dynamic_shapes=open_axes, strict=False)
         except Exception as error:  # whatever the user's forward or torch's tracing raises
             raise NotKnown(f"torch.export: {str(error).strip().splitlines()[0][:160]}") from error
-
-
-@contextmanager
-def _silence():
-    """torch logs what it also raises."""
-    held = logging.root.manager.disable
-    logging.disable(logging.CRITICAL)
-    try:
-        yield
-    finally:
-        logging.disable(held)
 
 
 def walk(
@@ -132,6 +122,8 @@ def walk(
             value = pen.Identity(value)
         outputs[value] = helper.make_tensor_value_info("y" if len(flat) == 1 else f"y{k}", elem, None)
     model_proto = pen.finish(outputs, inputs, type(model).__name__, metadata(options, "direct"))
+    if options.fold:
+        fold(model_proto)
     return finished(model_proto, shapes, options)
 
 
@@ -141,41 +133,21 @@ def fallback(model: torch.nn.Module, shapes: Sequence[Sequence[int]], options: O
     Raises:
         XconvError: if it fails too, with both reasons.
     """
-    kind = getattr(torch, options.dtype)
-    xs = tuple(torch.zeros(tuple(shape), dtype=kind) for shape in traced(model, shapes)[-1])
-    auto = torch.export.Dim.AUTO
-    names = ["x"] if len(shapes) == 1 else [f"x{k}" for k in range(len(shapes))]
-    try:
-        with _silence(), warnings.catch_warnings(), redirect_stdout(StringIO()), redirect_stderr(StringIO()):
-            warnings.simplefilter("ignore")
-            done = torch.onnx.export(
-                copy.deepcopy(model).to(kind), xs, dynamo=True, verbose=False, external_data=False, input_names=names,
-                opset_version=max(options.opset, 22) if options.dtype == "bfloat16" else options.opset,
-                dynamic_shapes=tuple({a: auto for a in range(len(s)) if a != 1} for s in shapes),
-            )  # fmt: skip
-    except Exception as error:  # whatever the exporter, or the user's forward under it, raises
-        raise XconvError(
-            f"the model is not written directly ({why}), and torch.onnx fails too: {first_line(error)}"
-        ) from error
-    proto = done.model_proto
+    opset = max(options.opset, 22) if options.dtype == "bfloat16" else options.opset
+    there = copy.deepcopy(model).to(getattr(torch, options.dtype))
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "m.onnx")
+        try:
+            exporters(there, traced(model, shapes)[-1], opset)["torch.onnx"](path)
+        except Exception as error:  # whatever the exporter, or the user's forward under it, raises
+            raise XconvError(
+                f"the model is not written directly ({why}); torch.onnx fails: {first_line(error)}"
+            ) from error
+        proto = files.read(path, check=False)
     if (version := proto.opset_import[0].version) != options.opset and options.dtype != "bfloat16":
         raise XconvError(f"torch.onnx wrote opset {version} where {options.opset} was asked for; try --opset {version}")
-    single = len(proto.graph.output) == 1
-    renamed = {o.name: "y" if single else f"y{k}" for k, o in enumerate(proto.graph.output)}
-    for node in proto.graph.node:
-        node.ClearField("doc_string")
-        del node.metadata_props[:]  # absolute paths of this machine's source files
-        node.input[:] = [renamed.get(n, n) for n in node.input]
-        node.output[:] = [renamed.get(n, n) for n in node.output]
-    for info in proto.graph.output:
-        info.name = renamed[info.name]
-        info.type.tensor_type.ClearField("shape")
-    del proto.graph.value_info[:], proto.graph.metadata_props[:], proto.metadata_props[:]
-    for info in proto.graph.input:
-        letters = axes(len(info.type.tensor_type.shape.dim))
-        for dim, letter in zip(info.type.tensor_type.shape.dim, letters, strict=False):
-            if dim.dim_param:
-                dim.dim_param = letter
+    rename_ends(proto)
+    del proto.metadata_props[:]
     helper.set_model_props(proto, metadata(options, "torch.onnx", why))
     return finished(proto, shapes, options)
 

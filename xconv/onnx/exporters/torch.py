@@ -1,0 +1,50 @@
+"""torch.onnx, by torch.export and by the older tracer."""
+
+import logging
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from io import StringIO
+from pathlib import Path
+
+import torch
+
+Write = Callable[[Path], None]
+
+
+@contextmanager
+def silence() -> Iterator[None]:
+    """torch.onnx prints what it also raises; on an ASCII terminal its check mark alone ends the export."""
+    held = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    try:
+        with warnings.catch_warnings(), redirect_stdout(StringIO()), redirect_stderr(StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(held)
+
+
+def exporters(model: torch.nn.Module, shapes: Sequence[Sequence[int]], opset: int) -> dict[str, Write]:
+    """Ways to write `model`, in eval mode, with open batch and spatial sizes, to a path."""
+    kind = next((p.dtype for p in model.parameters()), torch.float32)
+    xs = tuple(torch.zeros(tuple(shape), dtype=kind) for shape in shapes)
+    names = ["x"] if len(shapes) == 1 else [f"x{k}" for k in range(len(shapes))]
+    open_axes = [[a for a in range(len(s)) if a != 1] for s in shapes]
+
+    def dynamo(path: Path) -> None:
+        auto = torch.export.Dim.AUTO
+        with silence():
+            torch.onnx.export(
+                model, xs, path, dynamo=True, verbose=False, external_data=False, input_names=names,
+                opset_version=opset, dynamic_shapes=tuple(dict.fromkeys(axes, auto) for axes in open_axes),
+            )  # fmt: skip
+
+    def tracer(path: Path) -> None:
+        with silence():
+            torch.onnx.export(
+                model, xs, str(path), dynamo=False, input_names=names, output_names=["y"], opset_version=opset,
+                dynamic_axes={n: {a: f"{n}{a}" for a in axes} for n, axes in zip(names, open_axes, strict=True)},
+            )  # fmt: skip
+
+    return {"torch.onnx": dynamo, "torch.onnx (tracer)": tracer}
