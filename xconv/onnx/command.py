@@ -138,8 +138,9 @@ def import_(
     force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
 ) -> None:
     """Fill a model of either framework with the weights of an exported file, bit for bit."""
+    from ..transfer import save
     from . import files
-    from .weights import fill, instance_for, save
+    from .weights import fill, instance_for
 
     files.target(out, force)
     names = dict(_pair(text) for text in map or [])

@@ -174,8 +174,8 @@ def export(
         opset: 13 to 26.
         dynamic: letters of the axes whose size stays open, such as "NHW"; by default all that can vary.
         lower_float64: write float64 convolutions with operators that ONNX Runtime has in double.
-        fold: of a model: put normalisations into the convolutions before them, as the blocks' graphs do; fewer nodes, but
-            their own weights cannot be had back from the file.
+        fold: of a model: put normalisations into the convolutions before them, as the blocks' graphs do; fewer nodes,
+            but their own weights cannot be had back from the file.
         exact: hold the graph to the source in float64 first; by default if that takes less than some seconds.
         int8: calibration inputs (an array, or an .npz or .npy file), channels first: the file then holds 8-bit weights
             and activations (QDQ), and tells how far it is from float.
