@@ -1,0 +1,15 @@
+"""ResNeXt for small pictures as an ONNX user writes it."""
+
+from xconv.blocks._nets.onnx import head
+from xconv.blocks.conv_norm import onnx as conv_norm
+from xconv.blocks.resnext import onnx as resnext
+from xconv.onnx.graph import Graph
+
+from .spec import Config
+
+
+def graph(g: Graph, c: Config, x: str) -> str:
+    x = conv_norm.graph(g, c.stem, x, "stem")
+    for name, block in c.blocks.items():
+        x = resnext.graph(g.scope(name), block, x)
+    return head(g, x)
