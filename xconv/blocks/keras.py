@@ -3,9 +3,11 @@
 from inspect import Parameter, signature
 
 import keras
-from keras import layers, ops
 
-__all__ = ["BatchNormalization", "Block"]
+from xconv.blocks.conv.keras import Conv2D
+from xconv.blocks.windows import POINT, window
+
+__all__ = ["Block", "LowRank2D"]
 
 
 class Block(keras.Layer):
@@ -32,29 +34,27 @@ class Block(keras.Layer):
         return {**super().get_config(), **{name: getattr(self, name) for name in own}}
 
 
-def _float64(x) -> bool:
-    return keras.backend.standardize_dtype(x.dtype) == "float64"
+class LowRank2D(Block):
+    """A chain of small convolutions in place of one keras.layers.Conv2D; a subclass names them in `chain`."""
 
+    def __init__(self, filters, kernel_size, rank, strides=1, padding="valid", dilation_rate=1, use_bias=True,
+                 padding_mode="zeros", activation=None, **kwargs):  # fmt: skip
+        super().__init__(**kwargs)
+        self.filters, self.kernel_size, self.rank, self.strides = filters, kernel_size, rank, strides
+        self.padding, self.dilation_rate, self.use_bias = padding, dilation_rate, use_bias
+        self.padding_mode, self.activation = padding_mode, keras.activations.get(activation)
+        self.chain(filters, rank, window(kernel_size, strides, padding, dilation_rate))
 
-@keras.saving.register_keras_serializable("xconv")
-class BatchNormalization(layers.BatchNormalization):
-    """As keras.layers.BatchNormalization, and float64 on every backend: on JAX and torch Keras's rounds to float32."""
+    def inner(self, filters, name, window=POINT, **words):
+        """A convolution without bias."""
+        words = {"use_bias": False, "dtype": self.dtype_policy, "name": name, **words}
+        mode = "zeros" if window is POINT else self.padding_mode
+        return Conv2D(filters, window.kernel, window.stride, window.padding, dilation_rate=window.dilation,
+                     padding_mode=mode, **words)  # fmt: skip
 
-    def call(self, x, training=None, mask=None):
-        if mask is not None or not _float64(x):
-            return super().call(x, training=training, mask=mask)
-        mean, variance = self.moving_mean, self.moving_variance
-        if training and self.trainable:
-            axis = self.axis % len(x.shape)
-            mean, variance = ops.moments(x, [a for a in range(len(x.shape)) if a != axis])
-            for moving, seen in ((self.moving_mean, mean), (self.moving_variance, variance)):
-                moving.assign(moving * self.momentum + seen * (1 - self.momentum))
-        return ops.batch_normalization(x, mean, variance, self.axis, self.beta, self.gamma, self.epsilon)
+    def outer(self, filters, name, window=POINT):
+        """The last convolution, with bias and activation."""
+        return self.inner(filters, name, window, use_bias=self.use_bias, activation=self.activation)
 
-
-def spatial_mean(x):
-    """The mean over height and width, (N, H, W, C) to (N, 1, 1, C), float64 too: there ops.mean rounds to float32."""
-    if not _float64(x):
-        return ops.mean(x, (1, 2), keepdims=True)
-    _, high, wide, _ = ops.shape(x)
-    return ops.sum(x, (1, 2), keepdims=True) / ops.cast(high * wide, "float64")
+    def get_config(self):
+        return {**super().get_config(), "activation": keras.activations.serialize(self.activation)}

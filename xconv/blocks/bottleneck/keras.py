@@ -3,13 +3,15 @@
 import keras
 from keras import layers
 
+from xconv.blocks.keras import Block
+
 from .spec import Config
 
 __all__ = ["Bottleneck"]
 
 
 @keras.saving.register_keras_serializable("xconv")
-class Bottleneck(keras.Layer):
+class Bottleneck(Block):
     """1x1 to few channels, k x k among them, 1x1 to many, with ReLU between; (N, H, W, C) to (N, H', W', O).
 
     Args:
@@ -23,22 +25,16 @@ class Bottleneck(keras.Layer):
 
     def __init__(self, squeezed_filters, filters, kernel_size=3, strides=1, **kwargs):
         super().__init__(**kwargs)
-        self.config = {"squeezed_filters": squeezed_filters, "filters": filters, "kernel_size": kernel_size,
-                       "strides": strides}  # fmt: skip
-        self.squeeze = layers.Conv2D(squeezed_filters, 1, activation="relu", name="squeeze")
-        self.map = layers.Conv2D(squeezed_filters, kernel_size, strides, "same", activation="relu", name="map")
-        self.expand = layers.Conv2D(filters, 1, name="expand")
-
-    def build(self, shape):
-        for layer in (self.squeeze, self.map, self.expand):
-            layer.build(shape)
-            shape = layer.compute_output_shape(shape)
+        self.squeezed_filters, self.filters, self.kernel_size, self.strides = (
+            squeezed_filters, filters, kernel_size, strides
+        )  # fmt: skip
+        same = {"dtype": self.dtype_policy}
+        self.squeeze = layers.Conv2D(squeezed_filters, 1, activation="relu", name="squeeze", **same)
+        self.map = layers.Conv2D(squeezed_filters, kernel_size, strides, "same", activation="relu", name="map", **same)
+        self.expand = layers.Conv2D(filters, 1, name="expand", **same)
 
     def call(self, x):
         return self.expand(self.map(self.squeeze(x)))
-
-    def get_config(self):
-        return {**super().get_config(), **self.config}
 
 
 def build(c: Config) -> keras.Layer:

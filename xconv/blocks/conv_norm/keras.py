@@ -4,7 +4,7 @@ import keras
 from keras import layers, ops
 
 from xconv.blocks.conv.keras import Conv2D
-from xconv.blocks.keras import BatchNormalization, Block
+from xconv.blocks.keras import Block
 from xconv.blocks.shortcut import projects
 
 from .spec import Config, check
@@ -45,7 +45,7 @@ class ConvNorm2D(Block):
             self.conv = layers.DepthwiseConv2D(kernel_size, **same)
         else:
             self.conv = Conv2D(filters, kernel_size, groups=groups, **same)
-        self.norm = BatchNormalization(momentum=0.9, epsilon=epsilon, dtype=self.dtype_policy, name="norm")
+        self.norm = layers.BatchNormalization(momentum=0.9, epsilon=epsilon, dtype=self.dtype_policy, name="norm")
 
     def call(self, x):
         if any(self.pads):

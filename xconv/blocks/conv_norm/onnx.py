@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
+
 from xconv.blocks.conv.onnx import activated
 from xconv.blocks.conv.spec import Config as Conv
 from xconv.onnx.graph import Graph
@@ -16,10 +18,15 @@ def graph(g: Graph, c: Config, x: str, path: str = "") -> str:
 
 def convolution(g: Graph, c: Conv, x: str, path: str, norm: str, epsilon: float = 1e-5) -> str:
     """The convolution at `path`, evenly padded, with the normalisation at `norm` in its weights; their names say so."""
-    numbers = (g.array(f"{norm}.{name}") for name in ("weight", "bias", "running_mean", "running_var"))
-    kernel, bias = folded(g.array(f"{path}.weight"), *numbers, epsilon=epsilon)
+    kernel, bias = folded(g.array(f"{path}.weight"), numbers(g, norm), epsilon)
     names = g.weight(f"{path}+{norm}.weight", kernel), g.weight(f"{path}+{norm}.bias", bias)
-    return g.Conv(x, *names, kernel_shape=c.kernel, strides=c.stride, group=c.groups, pads=[*c.padding, *c.padding])
+    high, wide = (k // 2 for k in c.kernel)
+    return g.Conv(x, *names, kernel_shape=c.kernel, strides=c.stride, group=c.groups, pads=[high, wide, high, wide])
+
+
+def numbers(g: Graph, norm: str) -> list[np.ndarray]:
+    """Scale, shift, mean and variance of the normalisation at `norm`."""
+    return [g.array(f"{norm}.{name}") for name in ("weight", "bias", "running_mean", "running_var")]
 
 
 def residual(g: Graph, path: Mapping[str, Config], shortcut: Sequence[Config], x: str) -> str:

@@ -6,6 +6,7 @@ The convolution has no bias, since the normalisation subtracts it again, and pad
 inference the normalisation is one more factor on the kernel: ONNX holds one node.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -74,15 +75,15 @@ def cost(c: Config, sizes: tuple[int, ...]) -> Cost:
     return path_cost(sizes, c)
 
 
-def folded(weight: np.ndarray, gamma, beta, mean, variance, epsilon: float = 1e-5) -> tuple[np.ndarray, np.ndarray]:
+def folded(weight: np.ndarray, norm: Sequence[np.ndarray], epsilon: float = 1e-5) -> tuple[np.ndarray, np.ndarray]:
     """Kernel (o, i, ...) and bias of the one convolution that a convolution and its normalisation are at inference.
 
-    Worked out in float64, given in the dtype of `weight`.
+    `norm` is the normalisation's scale, shift, mean and variance. Worked out in float64, given in `weight`'s dtype.
     """
-    wide = [np.asarray(a, "float64") for a in (weight, gamma, beta, mean, variance)]
-    scale = wide[1] / np.sqrt(wide[4] + epsilon)
-    kernel = wide[0] * scale.reshape(-1, *[1] * (weight.ndim - 1))
-    return kernel.astype(weight.dtype), (wide[2] - wide[3] * scale).astype(weight.dtype)
+    wide, gamma, beta, mean, variance = (np.asarray(a, "float64") for a in (weight, *norm))
+    scale = gamma / np.sqrt(variance + epsilon)
+    kernel = wide * scale.reshape(-1, *[1] * (weight.ndim - 1))
+    return kernel.astype(weight.dtype), (beta - mean * scale).astype(weight.dtype)
 
 
 CASES = (

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from xconv.block import Case, Cost
 from xconv.blocks.conv.spec import Config as Conv
 from xconv.blocks.costs import path_cost
-from xconv.blocks.windows import by_axis, check_low_rank
+from xconv.blocks.windows import by_axis, low_rank
 from xconv.geometry import Padding
 
 SOURCE = "Szegedy et al., arXiv:1512.00567, section 3.2; Jaderberg et al., arXiv:1405.3866"
@@ -28,17 +28,21 @@ class Config:
     padding: Padding = "same"
     dilation: tuple[int, int] = (1, 1)
     bias: bool = True
+    padding_mode: str = "zeros"
+    activation: str | None = None
 
     def __post_init__(self):
-        check_low_rank(self, (self.rank,))
+        low_rank(self)
 
 
 def convs(c: Config) -> dict[str, Conv]:
     """Leaf by leaf."""
-    vertical, horizontal = by_axis(c.kernel, c.stride, c.padding, c.dilation)
+    vertical, horizontal = by_axis(low_rank(c))
     return {
-        "vertical": Conv(c.cin, c.rank, *vertical, bias=False),
-        "horizontal": Conv(c.rank, c.cout, *horizontal, bias=c.bias),
+        "vertical": Conv(c.cin, c.rank, *vertical, bias=False, padding_mode=c.padding_mode),
+        "horizontal": Conv(
+            c.rank, c.cout, *horizontal, bias=c.bias, padding_mode=c.padding_mode, activation=c.activation
+        ),
     }
 
 
@@ -53,4 +57,6 @@ CASES = (
     Case("rectangular-dilated", Config(4, 5, (3, 4), 6, dilation=(2, 1)), (1, 4, 8, 7), 2),
     Case("explicit-asymmetric", Config(3, 5, (3, 2), 4, stride=(2, 1), padding=((1, 2), (0, 1)), bias=False),
          (2, 3, 8, 9), 2),
+    Case("reflect-relu", Config(3, 5, (3, 3), 4, padding=1, padding_mode="reflect", activation="relu"),
+         (2, 3, 7, 8), 5),
 )  # fmt: skip

@@ -33,11 +33,12 @@ class ParallelMerge(Block):
         self.branches = [
             layers.Conv2D(filters, size, strides, "same", dtype=self.dtype_policy) for size in kernel_sizes
         ]
+        merging = layers.Maximum if merge == "max" else layers.Average
+        self.merged = merging(dtype=self.dtype_policy)
 
     def call(self, x):
         found = [branch(x) for branch in self.branches]
-        # ops.maximum and ops.mean compute float64 in float32 on Keras's torch backend; ops.max and sums do not.
-        return ops.relu(ops.max(ops.stack(found), 0) if self.merge == "max" else sum(found) / len(found))
+        return ops.relu(self.merged(found) if len(found) > 1 else found[0])
 
 
 def build(c: Config) -> keras.Layer:

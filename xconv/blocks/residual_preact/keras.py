@@ -4,7 +4,7 @@ import keras
 from keras import layers, ops
 
 from xconv.blocks.conv_norm.keras import ConvNorm2D
-from xconv.blocks.keras import BatchNormalization, Block
+from xconv.blocks.keras import Block
 from xconv.blocks.shortcut import projects
 
 from .spec import Config
@@ -32,7 +32,7 @@ class ResidualPreact(Block):
         super().__init__(**kwargs)
         self.filters, self.strides, self.projection, self.dropout = filters, strides, projection, dropout
         same = {"dtype": self.dtype_policy}
-        self.norm = BatchNormalization(momentum=0.9, epsilon=1e-5, name="norm", **same)
+        self.norm = layers.BatchNormalization(momentum=0.9, epsilon=1e-5, name="norm", **same)
         self.conv1 = ConvNorm2D(filters, 3, strides, name="conv1", **same)
         self.drop = layers.Dropout(dropout, **same)
         self.conv2 = layers.Conv2D(filters, 3, padding="same", use_bias=False, name="conv2", **same)

@@ -4,7 +4,7 @@ import keras
 from keras import layers, ops
 
 from xconv.blocks.conv_norm.keras import ConvNorm2D, Shortcut
-from xconv.blocks.keras import BatchNormalization, Block
+from xconv.blocks.keras import Block
 
 from .spec import Config
 
@@ -56,7 +56,7 @@ class ResNeXtSum(_Paths):
         super().__init__(filters, cardinality, path_filters, strides, projection, **kwargs)
         same = {"dtype": self.dtype_policy}
         self.expand = [layers.Conv2D(filters, 1, use_bias=False, **same) for _ in range(cardinality)]
-        self.norm = BatchNormalization(momentum=0.9, epsilon=1e-5, name="norm", **same)
+        self.norm = layers.BatchNormalization(momentum=0.9, epsilon=1e-5, name="norm", **same)
 
     def call(self, x):
         total = sum(expand(y) for expand, y in zip(self.expand, self.mapped(x), strict=True))

@@ -29,7 +29,6 @@ def graph(g: Graph, c: Config, x: str) -> str:
 
 def _expanded(g: Graph, y: str, j: int) -> str:
     """A path's last convolution with the normalisation of the sum in its weights; the first has the shift for all."""
-    numbers = (g.array(f"norm.{name}") for name in ("weight", "bias", "running_mean", "running_var"))
-    kernel, bias = folded(g.array(f"expand.{j}.weight"), *numbers)
+    kernel, bias = folded(g.array(f"expand.{j}.weight"), conv_norm.numbers(g, "norm"))
     names = [g.weight(f"expand.{j}+norm.weight", kernel)] + ([g.weight("norm.shift", bias)] if j == 0 else [])
     return g.Conv(y, *names, kernel_shape=[1, 1])

@@ -3,7 +3,7 @@
 import keras
 from keras import layers
 
-from xconv.blocks.keras import Block, spatial_mean
+from xconv.blocks.keras import Block
 
 from .spec import Config
 
@@ -23,6 +23,7 @@ class SqueezeExcite(Block):
     def __init__(self, squeezed_filters, **kwargs):
         super().__init__(**kwargs)
         self.squeezed_filters = squeezed_filters
+        self.mean = layers.GlobalAveragePooling2D(keepdims=True, dtype=self.dtype_policy)
         self.squeeze = layers.Conv2D(squeezed_filters, 1, activation="relu", name="squeeze", dtype=self.dtype_policy)
 
     def build(self, shape):
@@ -30,7 +31,7 @@ class SqueezeExcite(Block):
         super().build(shape)
 
     def call(self, x):
-        return x * self.excite(self.squeeze(spatial_mean(x)))
+        return x * self.excite(self.squeeze(self.mean(x)))
 
 
 def build(c: Config) -> keras.Layer:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from xconv.block import Case, Cost
 from xconv.blocks.conv.spec import Config as Conv
 from xconv.blocks.costs import path_cost
-from xconv.blocks.windows import by_axis, check_low_rank
+from xconv.blocks.windows import by_axis, low_rank
 from xconv.geometry import Padding
 
 SOURCE = "Oseledets, Tensor-Train Decomposition, SIAM J. Sci. Comput. 33(5), 2011; Garipov et al., arXiv:1611.03214"
@@ -21,27 +21,27 @@ class Config:
     cin: int
     cout: int
     kernel: tuple[int, int]
-    ranks: tuple[int, int, int]  # channels between the four convolutions
+    rank: tuple[int, int, int]  # channels between the four convolutions
     stride: tuple[int, int] = (1, 1)
     padding: Padding = "same"
     dilation: tuple[int, int] = (1, 1)
     bias: bool = True
+    padding_mode: str = "zeros"
+    activation: str | None = None
 
     def __post_init__(self):
-        if len(self.ranks) != 3:
-            raise ValueError(f"ranks={self.ranks!r} must be three integers")
-        check_low_rank(self, self.ranks)
+        low_rank(self, 3)
 
 
 def convs(c: Config) -> dict[str, Conv]:
     """Leaf by leaf."""
-    vertical, horizontal = by_axis(c.kernel, c.stride, c.padding, c.dilation)
-    a, b, d = c.ranks
+    vertical, horizontal = by_axis(low_rank(c, 3))
+    one, two, three = c.rank
     return {
-        "first": Conv(c.cin, a, (1, 1), bias=False),
-        "vertical": Conv(a, b, *vertical, bias=False),
-        "horizontal": Conv(b, d, *horizontal, bias=False),
-        "last": Conv(d, c.cout, (1, 1), bias=c.bias),
+        "first": Conv(c.cin, one, (1, 1), bias=False),
+        "vertical": Conv(one, two, *vertical, bias=False, padding_mode=c.padding_mode),
+        "horizontal": Conv(two, three, *horizontal, bias=False, padding_mode=c.padding_mode),
+        "last": Conv(three, c.cout, (1, 1), bias=c.bias, activation=c.activation),
     }
 
 

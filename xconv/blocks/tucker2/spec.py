@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from xconv.block import Case, Cost
 from xconv.blocks.conv.spec import Config as Conv
 from xconv.blocks.costs import path_cost
-from xconv.blocks.windows import check_low_rank
+from xconv.blocks.windows import low_rank
 from xconv.geometry import Padding
 
 SOURCE = "Kim et al., Compression of Deep Convolutional Neural Networks, arXiv:1511.06530"
@@ -21,25 +21,25 @@ class Config:
     cin: int
     cout: int
     kernel: tuple[int, int]
-    ranks: tuple[int, int]  # channels that enter and that leave the core
+    rank: tuple[int, int]  # channels that enter and that leave the core
     stride: tuple[int, int] = (1, 1)
     padding: Padding = "same"
     dilation: tuple[int, int] = (1, 1)
     bias: bool = True
+    padding_mode: str = "zeros"
+    activation: str | None = None
 
     def __post_init__(self):
-        if len(self.ranks) != 2:
-            raise ValueError(f"ranks={self.ranks!r} must be two integers")
-        check_low_rank(self, self.ranks)
+        low_rank(self, 2)
 
 
 def convs(c: Config) -> dict[str, Conv]:
     """Leaf by leaf."""
-    a, b = c.ranks
+    before, after = c.rank
     return {
-        "first": Conv(c.cin, a, (1, 1), bias=False),
-        "core": Conv(a, b, c.kernel, c.stride, c.padding, c.dilation, bias=False),
-        "last": Conv(b, c.cout, (1, 1), bias=c.bias),
+        "first": Conv(c.cin, before, (1, 1), bias=False),
+        "core": Conv(before, after, *low_rank(c, 2), bias=False, padding_mode=c.padding_mode),
+        "last": Conv(after, c.cout, (1, 1), bias=c.bias, activation=c.activation),
     }
 
 
@@ -53,4 +53,6 @@ CASES = (
     Case("5x5-stride-2", Config(5, 6, (5, 5), (2, 3), stride=(2, 2)), (1, 5, 9, 10), 3),
     Case("rectangular-dilated", Config(4, 5, (2, 3), (3, 2), padding=((1, 0), 2), dilation=(1, 2), bias=False),
          (2, 4, 7, 8), 3),
+    Case("replicate-relu", Config(3, 5, (3, 3), (2, 3), padding=1, padding_mode="replicate", activation="relu"),
+         (2, 3, 7, 8), 5),
 )  # fmt: skip
