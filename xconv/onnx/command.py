@@ -145,9 +145,12 @@ def import_(
     files.target(out, force)
     names = dict(_pair(text) for text in map or [])
     framework, colon, name = target.partition(":")
-    model = instance_for(file, framework, name) if colon and framework in ("torch", "keras") else _subject_model(target)
+    if colon and framework in ("torch", "keras"):
+        model, whole = instance_for(file, framework, name)
+    else:
+        model = whole = _subject_model(target)
     pairs = fill(file, model, names)
-    save(model, out, force)
+    save(whole, out, force)
     _console().print(f"[bold]{out}[/]: {len(pairs)} layers filled from {file}", highlight=False)
 
 

@@ -233,13 +233,7 @@ def export_source(
     written = time.perf_counter()
     engines = _engines(names, options)
     onnx.checker.check_model(skeleton(model), full_check=True)
-    wide = None
-    if route != "torch.onnx" and route != "keras.export":
-        # A block that folds a normalisation must do so in float64 to be held to 1e-10.
-        wide = (
-            (lambda: source.write(replace(options, dtype="float64"))[0]) if route == "block" else lambda: widen(model)
-        )
-    checks = hold(model, source, engines, options, exact, wide)
+    checks = hold(model, source, engines, options, exact, _wide(source, model, route, options))
     _record(model, checks, engines)
     notes: list[str] = []
     if int8 is not None:
@@ -254,6 +248,18 @@ def export_source(
         {i.name: dims(i) for i in model.graph.input}, {o.name: dims(o) for o in model.graph.output}, tuple(checks),
         {"write": written - begin, "check": time.perf_counter() - written}, tuple(notes),
     )  # fmt: skip
+
+
+def _wide(source: Source, model: onnx.ModelProto, route: str, options: Options) -> Callable[[], onnx.ModelProto] | None:
+    """How the graph is had in float64; what folds a normalisation must do so in float64 to be held to 1e-10.
+
+    The frameworks' own exporters fold in float32, so their files are held to rounding in float32 only.
+    """
+    if route not in ("block", "direct"):
+        return None
+    if route == "block" or options.fold:
+        return lambda: source.write(replace(options, dtype="float64"))[0]
+    return lambda: widen(model)
 
 
 def _engines(names: str | Sequence[str] | None, options: Options) -> list[Runtime]:

@@ -54,8 +54,8 @@ def fill(path: str | Path, target: Any, names: Mapping[str, str] | None = None) 
     return pairs
 
 
-def instance_for(path: str | Path, framework: str, name: str) -> Any:
-    """A block's own layer, as the file's metadata configure it.
+def instance_for(path: str | Path, framework: str, name: str) -> tuple[Any, Any]:
+    """A block's own layer, as the file's metadata configure it, and what can be saved: for Keras a model around it.
 
     Raises:
         XconvError: if the file is of another block.
@@ -75,7 +75,21 @@ def instance_for(path: str | Path, framework: str, name: str) -> Any:
     # Sizes that the file leaves open do not shape any weight.
     shape = tuple(size or (2 if axis == 0 else 16) for axis, size in enumerate(dims))
     layer, *_ = instance(subject, Case("file", read_config(subject, props["config"]), shape), framework, "float32")
-    return layer
+    return layer, layer if framework == "torch" else _around(layer, _own_layout(layer, shape, dims))
+
+
+def _own_layout(layer: Any, shape: tuple[int, ...], dims: list[int]) -> list[int | None]:
+    """The layer's input without batch, None where the file leaves a size open; Keras has channels last."""
+    there = [size or None for size in dims[2:]]
+    first = getattr(layer, "data_format", "channels_last") == "channels_first"
+    return [shape[1], *there] if first else [*there, shape[1]]
+
+
+def _around(layer: Any, shape: list[int | None]) -> Any:
+    import importlib
+
+    keras = importlib.import_module("keras")
+    return keras.Sequential([keras.Input(tuple(shape)), layer])
 
 
 def leaves(model: onnx.ModelProto) -> dict[str, Leaf]:
@@ -94,7 +108,7 @@ def leaves(model: onnx.ModelProto) -> dict[str, Leaf]:
             continue
         if path.startswith("lowered") or name.endswith(".column"):
             continue
-        array = numpy_helper.to_array(tensor)
+        array = numpy_helper.to_array(tensor).copy()  # the file's own bytes are read-only
         found.setdefault(path, {})[weight] = array.T if turned else array
         op = users[tensor.name].op_type if tensor.name in users else ""
         if weight == "weight":
