@@ -14,6 +14,8 @@ from inspect import signature
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ...errors import XconvError, one_of
 from ..causes import meaning
 
@@ -128,12 +130,20 @@ class Pair:
     shapes: tuple[Shape, ...]
     weights: str
     training: tuple[Callable, Callable] | None = None
+    inputs: tuple[Any, ...] | None = None  # where the shapes do not tell: integers
+    layout: str = "auto"
+    names: Mapping[str, str] = field(default_factory=dict)  # scrambled name to true one, filled when the model is made
 
 
-def pair(case: Case, seed: int = 0) -> Pair:
+def pair(case: Case, seed: int = 0, scramble: bool = False) -> Pair:
     """The two models of a case as factories, each with random weights of its own.
 
     In mode "weights" the Keras factory loads torch's weights by the user's own code, to be judged as they are.
+
+    Args:
+        case: of the catalogue.
+        seed: of all random numbers.
+        scramble: give Keras's layers names that tell nothing (unless loading code asks for them by name).
     """
     from .keras import factory as keras_factory
     from .torch import factory as torch_factory
@@ -145,8 +155,21 @@ def pair(case: Case, seed: int = 0) -> Pair:
                          for room, varied in zip(rooms, (case.torch, case.keras), strict=True))  # fmt: skip
     torch = torch_factory(getattr(rooms[0], case.net), case.torch, seed)
     load = getattr(rooms[1], f"load_{case.net.lower()}") if case.mode == "weights" else None
-    keras = keras_factory(getattr(rooms[1], case.net), case.keras, seed + 1, load, torch)
-    return Pair(torch, keras, net(case).shapes, "as-is" if load else "from-torch", training)
+    names: dict[str, str] | None = {} if scramble and not load else None
+    keras = keras_factory(getattr(rooms[1], case.net), case.keras, seed + 1, load, torch, names)
+    held = net(case)
+    draw = np.random.default_rng([seed, 5])
+    inputs = tuple(draw.integers(0, held.classes, shape) for shape in held.shapes) if held.classes else None
+    return Pair(
+        torch,
+        keras,
+        held.shapes,
+        "as-is" if load else "from-torch",
+        training,
+        inputs,
+        held.layout,
+        {} if names is None else names,
+    )
 
 
 def _setup(recipe: Callable, net: Callable, varied: Mapping[str, Any]) -> Callable:

@@ -1,6 +1,7 @@
 """Keras models of the catalogue, with random numbers of their own in every weight."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import keras
@@ -16,6 +17,7 @@ def factory(
     seed: int,
     load: Callable[..., None] | None = None,
     source: Callable[[], Any] | None = None,
+    names: dict[str, str] | None = None,
 ) -> Callable[[], keras.Model]:
     """A function without arguments that gives the model, the same one every time.
 
@@ -25,10 +27,12 @@ def factory(
         seed: of the random weights.
         load: the user's own loading code, `load(state, model, **varied)`.
         source: the torch model whose state it reads.
+        names: where to note the true names, if the layers are to bear others.
     """
 
     def model() -> keras.Model:
-        net = build(**wanted(build, varied))
+        with scrambled(names, seed) if names is not None else nullcontext():
+            net = build(**wanted(build, varied))
         for index, weight in enumerate(net.weights):
             if keras.backend.is_float_dtype(weight.dtype):
                 weight.assign(_numbers(weight, seed, str(index)))
@@ -39,6 +43,25 @@ def factory(
         return net
 
     return model
+
+
+@contextmanager
+def scrambled(names: dict[str, str], seed: int) -> Iterator[None]:
+    """Layers made here are named by a random number; `names` leads back."""
+    before, drawn = keras.Operation.__init__, np.random.default_rng(seed)
+
+    def init(operation, name=None):
+        before(operation, name=name)
+        if not isinstance(operation, keras.layers.InputLayer):
+            while (number := f"layer_{drawn.integers(1000)}") in names:
+                pass
+            names[number], operation.name = operation.name, number
+
+    keras.Operation.__init__ = init
+    try:
+        yield
+    finally:
+        keras.Operation.__init__ = before
 
 
 def _numbers(weight: keras.Variable, seed: int, name: str) -> np.ndarray:

@@ -30,7 +30,7 @@ CASES = [
     Case("depthwise_padded_at_the_end", "Mobile", "padding.side", keras={"padding": ((0, 2), (0, 2))},
          at=("depth depth.0", "pad depth")),
     Case("multiplier_reordered", "Mobile", "depthwise.order", keras={"reorder": True},
-         at=("wider mix", "wider reorder wider_act"), also=("groups.order",)),
+         at=("wider mix", "wider reorder wider_act"), also=("groups.order", "layer.surplus")),
     Case("shuffle_the_other_way", "Shuffle", "groups.order", keras={"per_group_first": True},
          at=("first depth", "first shuffle depth"), also=("layout.reshape",)),
     Case("shuffle_with_four_groups", "Shuffle", "groups.order", keras={"groups": 4},

@@ -1,0 +1,146 @@
+"""The verifier held to the public catalogue of port mistakes: what it finds, where, why, and what it alarms about.
+
+$ xconv verify --self-test                  # everything
+$ xconv verify --self-test wiring bn_scale_off
+"""
+
+import json
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+
+from ..errors import XconvError
+from .mistakes import Case, pair, select
+
+# What must be reached, as shares of the faults (detected, located, cause) or of the correct ports (false alarms, unproven).
+TARGETS = {"detected": 1.0, "located": 0.95, "cause": 0.85, "false alarms": 0.0, "unproven": 0.0}
+
+
+@dataclass(frozen=True)
+class Row:
+    """One case: what was planted and what the verifier said of it."""
+
+    name: str
+    family: str
+    planted: str  # the cause; "" for a correct port
+    verdict: str  # or "error"
+    located: bool = False
+    confirmed: bool = False  # the planted cause, or one that says the same, proven by its remedy
+    said: str = ""  # the cause that the report gives first, and where
+    divergences: int = 0
+    seconds: float = 0.0
+
+    @property
+    def good(self) -> bool:
+        return (self.located and self.confirmed) if self.planted else self.verdict == "equivalent"
+
+
+@dataclass(frozen=True)
+class Score:
+    """All rows and the shares."""
+
+    rows: tuple[Row, ...]
+
+    @property
+    def shares(self) -> dict[str, float]:
+        faults = [r for r in self.rows if r.planted]
+        right = [r for r in self.rows if not r.planted]
+        share = lambda found, of: sum(found) / len(of) if of else float("nan")  # noqa: E731
+        return {
+            "detected": share((r.verdict == "different" for r in faults), faults),
+            "located": share((r.located for r in faults), faults),
+            "cause": share((r.confirmed for r in faults), faults),
+            "false alarms": share((r.verdict in ("different", "error") for r in right), right),
+            "unproven": share((r.verdict == "unproven" for r in right), right),
+        }
+
+    @property
+    def reached(self) -> bool:
+        """Are all targets met? A share of nothing counts as met."""
+        return all(
+            value != value or (value <= TARGETS[word] if TARGETS[word] == 0 else value >= TARGETS[word])
+            for word, value in self.shares.items()
+        )
+
+    @property
+    def status(self) -> int:
+        return 0 if self.reached else 1
+
+    def to_json(self) -> dict:
+        shares = {word: None if value != value else value for word, value in self.shares.items()}
+        return {"reached": self.reached, "targets": TARGETS, "shares": shares, "rows": [asdict(r) for r in self.rows]}
+
+
+def judge(case: Case, seed: int = 0) -> Row:
+    """Verify one case and hold the report to the truth."""
+    from . import verify
+
+    made, start = pair(case, seed, scramble=True), time.perf_counter()
+    try:
+        report = verify(made.torch, made.keras, made.shapes, inputs=made.inputs, weights=made.weights,
+                        training=made.training, layout=made.layout, seed=seed)  # fmt: skip
+    except XconvError as error:
+        return Row(case.name, case.family, case.cause, "error", said=str(error).partition("\n")[0])
+    seconds = round(time.perf_counter() - start, 2)
+    first = report.divergences[0] if report.divergences else None
+    if first is None:
+        said = "; ".join(report.refused) or "nothing"
+        return Row(case.name, case.family, case.cause, report.verdict, said=said, seconds=seconds)
+    paths = [place.path if place else "" for place in (first.torch, first.keras)]
+    paths[1] = "/".join(made.names.get(part, part) for part in paths[1].split("/"))
+    confirmed = first.confirmed and first.cause in (case.cause, *case.also)
+    said = f"{first.cause}{'' if first.confirmed else '?'} at {paths[0] or '-'} | {paths[1] or '-'}"
+    return Row(case.name, case.family, case.cause, report.verdict, located(case, *paths), confirmed, said,
+               len(report.divergences), seconds)  # fmt: skip
+
+
+def located(case: Case, torch: str, keras: str) -> bool:
+    """Is one of the two paths the faulty step or its direct neighbour? Training set-ups are places of their own."""
+    if case.at == ("", ""):
+        return True
+    here, there = (set(words.split()) for words in case.at)
+    return torch in here or keras in there or keras.rpartition("/")[2] in there
+
+
+def rows(names: Sequence[str] = (), seed: int = 0) -> Iterator[Row]:
+    """Rows as they come.
+
+    Raises:
+        XconvError: for a name that is neither a case nor a family.
+    """
+    for case in select(list(names)):
+        yield judge(case, seed)
+
+
+def run(names: Sequence[str] = (), json_file: str | None = None, seed: int = 0) -> Score:
+    """Judge the cases with a live progress line, print the score, and write it if asked."""
+    from rich.console import Console
+    from rich.progress import track
+
+    console = Console()
+    chosen = select(list(names))
+    found = [judge(case, seed) for case in track(chosen, "Port mistakes", console=console, transient=True)]
+    score = Score(tuple(found))
+    console.print(table(score))
+    for word, value in score.shares.items():
+        sign = "at most" if TARGETS[word] == 0 else "at least"
+        console.print(f"{word:>13}: {value:7.1%}   ({sign} {TARGETS[word]:.0%} wanted)")
+    if json_file:
+        with open(json_file, "w", encoding="utf-8") as file:
+            json.dump(score.to_json(), file, indent=1)
+    return score
+
+
+def table(score: Score):
+    """All rows, those that fall short marked."""
+    from rich.table import Table
+
+    faults = sum(bool(r.planted) for r in score.rows)
+    made = Table(title=f"{faults} planted faults, {len(score.rows) - faults} correct ports", title_justify="left")
+    for word in ("case", "planted", "verdict", "located", "cause", "said first", "found", "s"):
+        made.add_column(word, justify="right" if word in ("found", "s") else "left", no_wrap=word != "said first")
+    for r in score.rows:
+        tick = lambda yes, r=r: ("yes" if yes else "[red]no[/]") if r.planted else ""  # noqa: E731
+        made.add_row(r.name, r.planted or "[dim]correct[/]", r.verdict, tick(r.located), tick(r.confirmed), r.said,
+                     str(r.divergences), f"{r.seconds:.1f}", style="" if r.good else "yellow")  # fmt: skip
+    return made
