@@ -35,7 +35,7 @@ def test_parity_of_one_block_writes_its_rows_and_a_page(tmp_path):
         (("parity", "botleneck"), "did you mean 'bottleneck'"),
         (("parity", "conv", "--engines", "torhc"), "did you mean 'torch'"),
         (("parity", "conv", "--dtypes", "float63"), "did you mean 'float6"),
-        (("parity", "conv", "--json", "/no/such/folder/rows.json"), "/no/such/folder is not a folder"),
+        (("parity", "conv", "--json", "/no/such/folder/rows.json"), "/no/such/folder does not exist"),
     ],
 )
 def test_bad_input_is_one_sentence_on_stderr_and_status_2(words, sentence):
@@ -50,3 +50,41 @@ def test_blocks_lists_the_catalogue_with_costs_and_sources():
     assert done.returncode == 0
     assert "bottleneck" in done.stdout
     assert "arXiv:1512.03385" in done.stdout
+
+
+NETS = """
+import keras
+from torch import nn
+
+def ours():
+    return nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(4 * 4 * 4, 5))
+
+def theirs():
+    conv, dense = keras.layers.Conv2D(4, 3, activation="relu"), keras.layers.Dense(5)
+    return keras.Sequential([keras.Input((6, 6, 3)), conv, keras.layers.Flatten(), dense])
+
+def other():
+    return keras.Sequential([keras.Input((6, 6, 3)), keras.layers.Conv2D(4, 5)])
+"""
+
+
+def test_transfer_fills_a_model_and_saves_it_or_says_why_not_and_writes_nothing(tmp_path):
+    nets, out = tmp_path / "nets.py", tmp_path / "filled.keras"
+    nets.write_text(NETS)
+    done = xconv("transfer", f"{nets}:ours", f"{nets}:theirs", "--out", out)
+    assert done.returncode == 0, done.stderr
+    assert "0 -> conv2d" in done.stdout
+    again = xconv("transfer", out, f"{nets}:ours", "--out", tmp_path / "back.safetensors")
+    assert again.returncode == 0, again.stderr
+    for words, sentence in (
+        ((f"{nets}:ours", f"{nets}:theirs", "--out", out), "exists; give another name, or --force"),
+        ((f"{nets}:ours", f"{nets}:other", "--out", tmp_path / "no.keras"), "2 layers with weights cannot fill 1"),
+        ((f"{nets}:missing", f"{nets}:other", "--out", tmp_path / "no.keras"), "has no 'missing'"),
+        (("no.keras", f"{nets}:ours", "--out", tmp_path / "no.pt"), "no.keras is not a file"),
+    ):
+        refused = xconv("transfer", *words)
+        assert (refused.returncode, sentence in refused.stderr) == (2, True), refused.stderr
+        assert "Traceback" not in refused.stderr
+    assert sorted(path.name for path in tmp_path.iterdir() if path.is_file()) == [
+        "back.safetensors", "filled.keras", "nets.py",
+    ]  # fmt: skip

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from .bench.command import bench
+from . import files
 from .bench.command import bench
 from .errors import XconvError
 
@@ -49,8 +49,8 @@ def parity(
     chosen = [e.engine(n) for n in _words(engines) or (e.ENGINES if full else e.DEFAULT_ENGINES)]
     todo = suite.tasks(names or [], _words(dtypes) or (DTYPES if full else e.DEFAULT_DTYPES))
     for path in (json, html):
-        if path and not path.parent.is_dir():
-            raise XconvError(f"cannot write {path}: {path.parent} is not a folder")
+        if path:
+            files.target(path, force=True)
     console, begin, rows = _console(), time.monotonic(), []
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console) as progress:
@@ -64,9 +64,9 @@ def parity(
     seconds = time.monotonic() - begin
     report.print_table(rows, seconds, console)
     if json:
-        report.write(json, report.to_json(rows, seconds))
+        files.write(json, report.to_json(rows, seconds))
     if html:
-        report.write(html, report.to_html(rows, seconds))
+        files.write(html, report.to_html(rows, seconds))
     for gap in refuted:
         console.print(f"[bold]gap no longer true[/]: {gap.engine} {gap.rows} {gap.reason}; remove it from gaps.toml")
     raise typer.Exit(1 if refuted else report.status(rows))
@@ -94,6 +94,29 @@ app.command()(bench)
 
 
 app.command()(bench)
+
+
+@app.command()
+def transfer(
+    source: Annotated[str, typer.Argument(metavar="SRC", help="file.py:name, pkg.mod:name, .keras, .h5 or .pt2")],
+    target: Annotated[str, typer.Argument(metavar="DST", help="A model of the other framework, named alike.")],
+    out: Annotated[
+        Path, typer.Option(help="Where the filled model's weights go: .keras, .weights.h5, .safetensors, .pt")
+    ],
+    force: Annotated[bool, typer.Option("--force", help="Replace a file that exists.")] = False,
+) -> None:
+    """Fill one model with the other's weights, bit for bit, and save it."""
+    from .named import model_of
+    from .transfer import save
+    from .transfer import transfer as fill
+
+    files.target(out, force)
+    model = model_of(target)
+    pairs = fill(model_of(source), model)
+    for here, there in pairs.items():
+        print(f"{here or source} -> {there or target}")
+    save(model, out, force)
+    print(f"{len(pairs)} layers' weights written to {out}")
 
 
 def main() -> None:

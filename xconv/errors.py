@@ -38,3 +38,9 @@ def one_of(what: str, given: str, valid: object) -> str:
     close = get_close_matches(given, words, 1, 0.5)
     hint = f" (did you mean {close[0]!r}?)" if close else ""
     return f"unknown {what} {given!r}{hint}; valid: {', '.join(words)}"
+
+
+def first_line(error: Exception) -> str:
+    """What an error says, in at most one line."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[0][:200] if lines else type(error).__name__

@@ -1,10 +1,12 @@
 """`xconv.transfer(src, dst)`: the weights of one model into another, across frameworks or within one, bit for bit."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from .carry import Leaf, Leaves, carry_leaf, rule_for
-from .errors import TransferError
+from .errors import TransferError, XconvError
+from .files import replacing
 from .frameworks import door, side_of
 from .rules import flattened
 
@@ -108,3 +110,18 @@ def _explain(source: Leaf, free: list[Leaf], side: str) -> None:
         carry_leaf(source, candidates[0], side)
     shapes = {name: array.shape for name, array in source.weights.items()}
     raise TransferError(f"{source} with {shapes} fits nothing that is left: {_listed(free) or 'no layer'}")
+
+
+def save(target: Any, path: str | Path, force: bool = False) -> Path:
+    """Write a model's weights: .safetensors or .pt for torch, .keras or .weights.h5 for Keras.
+
+    Raises:
+        XconvError: for another kind of file, or one that exists.
+    """
+    path, side = Path(path), side_of(target)
+    able = {"torch": (".safetensors", ".pt"), "keras": (".keras", ".weights.h5")}[side]
+    if not path.name.endswith(able):
+        raise XconvError(f"{path}: {side} weights are written as {' or '.join(able)}")
+    with replacing(path, force) as folder:
+        door(side).save_file(target, folder / path.name)
+    return path

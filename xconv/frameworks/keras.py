@@ -9,7 +9,7 @@ import numpy as np
 from keras.src.models.functional import Functional  # keras.Model of tensors makes one; it has no public name
 
 from ..carry import Leaf
-from ..errors import TransferError, XconvError
+from ..errors import TransferError, XconvError, first_line
 from ..rules import kind_of
 
 HOWS = ("eager", "graph", "xla")
@@ -303,3 +303,25 @@ def _torch_gradients(model, xs, gs, flat, training, how):
 
 
 _GRADIENTS = {"tensorflow": _tensorflow_gradients, "jax": _jax_gradients, "torch": _torch_gradients}
+
+
+def save_file(model: Any, path: Any) -> None:
+    """Write a model, or its weights, by the file's name."""
+    if str(path).endswith(".weights.h5"):
+        model.save_weights(path)
+    elif isinstance(model, keras.Model):
+        model.save(path)
+    else:
+        raise XconvError(f"{type(model).__name__} is a layer; Keras saves models: put it into a Sequential")
+
+
+def open_file(path: Any) -> Any:
+    """A saved model; nothing in the file is executed.
+
+    Raises:
+        XconvError: if it is no Keras model, or wants code to be run.
+    """
+    try:
+        return keras.saving.load_model(str(path), compile=False, safe_mode=True)
+    except Exception as error:  # h5py's, zip's and Keras's own errors
+        raise XconvError(f"{path} is not a Keras model that loads safely: {first_line(error)}") from error

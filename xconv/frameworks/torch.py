@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from ..carry import Leaf
-from ..errors import TransferError
+from ..errors import TransferError, XconvError, first_line, need
 from ..rules import COUNTERS, kind_of
 
 HOWS = ("eager", "compiled")
@@ -126,3 +126,24 @@ def gradients(
     zero = [to_numpy(torch.zeros_like(w) if g is None else g) for g, w in zip(found, [*xs, *flat], strict=True)]
     rest = iter(zero[len(xs) :])
     return zero[: len(xs)], {p: Leaf(p, kind, {n: next(rest) for n in weights}) for p, (kind, weights) in held.items()}
+
+
+def save_file(model: nn.Module, path: Any) -> None:
+    """Write a state dict, by the file's name."""
+    state = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
+    if str(path).endswith(".safetensors"):
+        need("safetensors.torch", "torch").save_file(state, path)
+    else:
+        torch.save(state, path)
+
+
+def open_file(path: Any) -> nn.Module:
+    """A program that torch.export saved.
+
+    Raises:
+        XconvError: if it is none.
+    """
+    try:
+        return torch.export.load(str(path)).module()
+    except Exception as error:  # zip's and torch's own errors
+        raise XconvError(f"{path} is not a program that torch.export saved: {first_line(error)}") from error

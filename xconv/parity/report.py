@@ -3,7 +3,6 @@
 import json
 import os
 import platform
-import tempfile
 from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -16,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from ..block import block
-from ..errors import XconvError, need
+from ..errors import need
 from .checks import AGREE, DIFFER, UNPROVEN, Row
 
 LIBRARIES = (
@@ -55,21 +54,6 @@ def status(rows: Sequence[Row]) -> int:
     """Exit status: 0 all agree, 1 some differ, 3 some are unproven (or there are none)."""
     found = {row.status for row in rows}
     return 1 if DIFFER in found else 3 if UNPROVEN in found or not rows else 0
-
-
-def write(path: Path, text: str) -> None:
-    """Write a file whole or not at all.
-
-    Raises:
-        XconvError: if the folder cannot be written.
-    """
-    try:
-        with tempfile.NamedTemporaryFile("w", dir=path.parent, suffix=path.suffix, delete=False) as file:
-            file.write(text)
-        Path(file.name).chmod(0o644)
-        Path(file.name).replace(path)
-    except OSError as error:
-        raise XconvError(f"cannot write {path}: {error.strerror}") from error
 
 
 def to_json(rows: Sequence[Row], seconds: float) -> str:
