@@ -10,6 +10,7 @@ import typer
 from . import files
 from .bench.command import bench
 from .errors import XconvError
+from .onnx.command import export, import_
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -91,9 +92,8 @@ def blocks() -> None:
 
 
 app.command()(bench)
-
-
-app.command()(bench)
+app.command()(export)
+app.command("import")(import_)
 
 
 @app.command()
