@@ -1,0 +1,116 @@
+"""A report on the terminal: verdict, first fault, cause, remedy, then the others, then what was compared."""
+
+from collections.abc import Iterator
+from io import StringIO
+
+from rich.console import Console, Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from .causes import CAUSES
+from .model import Divergence, Place, Report, Verdict
+
+COLOURS = {Verdict.EQUIVALENT: "green", Verdict.DIFFERENT: "red", Verdict.UNPROVEN: "yellow"}
+SENTENCES = {
+    Verdict.EQUIVALENT: "both models compute the same function",
+    Verdict.DIFFERENT: "the models part",
+    Verdict.UNPROVEN: "not everything could be compared",
+}
+
+
+def page(report: Report, width: int = 100) -> str:
+    """The first page as plain text."""
+    out = StringIO()
+    Console(file=out, width=width, color_system=None, highlight=False).print(rendered(report))
+    return "\n".join(line.rstrip() for line in out.getvalue().splitlines())
+
+
+def show(report: Report, console: Console | None = None) -> None:
+    """Print the first page, in colour where the terminal has it."""
+    (console or Console(highlight=False)).print(rendered(report))
+
+
+def rendered(report: Report) -> RenderableType:
+    """Everything in the order in which a tired engineer wants it."""
+    return Group(*_parts(report))
+
+
+def _parts(report: Report) -> Iterator[RenderableType]:
+    colour = COLOURS[report.verdict]
+    yield Text.assemble(
+        (f" {report.verdict.value.upper()} ", f"bold reverse {colour}"), f"  {SENTENCES[report.verdict]}: ",
+        (" and ".join(report.names), "bold"),
+    )  # fmt: skip
+    yield Text(f"  {outputs(report)}", "dim")
+    for number, divergence in enumerate(report.divergences, 1):
+        yield Text()
+        yield from _fault(number, divergence)
+    missing = [f"{side}: {', '.join(paths)}" for side, paths in report.unmatched.items() if paths]
+    for heading, lines in (("not paired", missing), ("refused", report.refused), ("notes", report.notes)):
+        if lines:
+            yield Text()
+            yield _named(heading, [Text(line) for line in lines])
+    yield Text()
+    yield _named("compared", [Text(compared(report))])
+
+
+def outputs(report: Report) -> str:
+    """How far the outputs are apart, in both dtypes."""
+    said = f"outputs are {report.output.max_rel:.1e} apart relative, {report.output.max_abs:.1e} absolute, in {report.dtype}"
+    if report.user:
+        said += f"; {report.user['max_rel']:.1e} relative in {report.user['dtype']}"
+    return said
+
+
+def compared(report: Report) -> str:
+    """What the verdict rests on, in one line."""
+    words = ("weights", "steps", "outputs", "training_steps")
+    found = [(n, word.replace("_", " ")) for word in words if (n := report.compared.get(word))]
+    counts = [f"{n} {word.removesuffix('s') if n == 1 else word}" for n, word in found]
+    probes = ", ".join(report.compared.get("probes", ()))
+    seconds = f"{sum(report.seconds.values()):.1f} s" if report.seconds else ""
+    peak = f"{report.peak_mib:.0f} MiB at most" if report.peak_mib else ""
+    return "; ".join(part for part in (", ".join(counts), f"probes: {probes}" if probes else "", seconds, peak) if part)
+
+
+def _fault(number: int, d: Divergence) -> Iterator[RenderableType]:
+    proof = ("proven by its remedy", "green") if d.confirmed else ("not proven", "yellow")
+    yield Text.assemble((f"{number}. {d.cause}", "bold"), "  ", proof)
+    rows = Table.grid(padding=(0, 1))
+    rows.add_column(style="dim")
+    rows.add_column(overflow="fold")
+    for side, place in (("torch", d.torch), ("keras", d.keras)):
+        if place:
+            rows.add_row(side, where(place))
+    if d.explanation:
+        rows.add_row(
+            "why", d.explanation if d.explanation != "cause not identified" else CAUSES.get(d.cause, d.explanation)
+        )
+    if d.remedy:
+        rows.add_row("mend", Text(d.remedy, "bold"))
+    rows.add_row("apart", f"{d.difference.max_rel:.1e} relative, {d.difference.max_abs:.1e} absolute{_probe(d)}")
+    yield Padding(rows, (0, 0, 0, 3))
+
+
+def where(place: Place) -> Text:
+    """Path, kind, and the user's own line."""
+    said = Text.assemble((place.path or "between layers", "bold"), f" ({place.step})")
+    if place.source:
+        said.append(f"  {place.source}", "cyan")
+    if place.code:
+        said.append(f"  {place.code.strip()}", "dim")
+    return said
+
+
+def _probe(d: Divergence) -> str:
+    return "" if d.probe in ("", "default") else f", seen by the probe {d.probe!r}"
+
+
+def _named(heading: str, lines: list[Text]) -> RenderableType:
+    rows = Table.grid(padding=(0, 1))
+    rows.add_column(style="dim", no_wrap=True)
+    rows.add_column(overflow="fold")
+    for index, line in enumerate(lines):
+        rows.add_row("" if index else heading, line)
+    return rows
