@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from ..errors import XconvError
 from .mistakes import Case, pair, select
 
-# What must be reached, as shares of the faults (detected, located, cause) or of the correct ports (false alarms, unproven).
+# To be reached: shares of the faults (detected, located, cause) and of the correct ports (false alarms, unproven).
 TARGETS = {"detected": 1.0, "located": 0.95, "cause": 0.85, "false alarms": 0.0, "unproven": 0.0}
 
 

@@ -57,7 +57,8 @@ def _parts(report: Report) -> Iterator[RenderableType]:
 
 def outputs(report: Report) -> str:
     """How far the outputs are apart, in both dtypes."""
-    said = f"outputs are {report.output.max_rel:.1e} apart relative, {report.output.max_abs:.1e} absolute, in {report.dtype}"
+    apart = report.output
+    said = f"outputs are {apart.max_rel:.1e} apart relative, {apart.max_abs:.1e} absolute, in {report.dtype}"
     if report.user:
         said += f"; {report.user['max_rel']:.1e} relative in {report.user['dtype']}"
     return said
@@ -83,10 +84,7 @@ def _fault(number: int, d: Divergence) -> Iterator[RenderableType]:
     for side, place in (("torch", d.torch), ("keras", d.keras)):
         if place:
             rows.add_row(side, where(place))
-    if d.explanation:
-        rows.add_row(
-            "why", d.explanation if d.explanation != "cause not identified" else CAUSES.get(d.cause, d.explanation)
-        )
+    rows.add_row("why", d.explanation or CAUSES.get(d.cause, "cause not identified"))
     if d.remedy:
         rows.add_row("mend", Text(d.remedy, "bold"))
     rows.add_row("apart", f"{d.difference.max_rel:.1e} relative, {d.difference.max_abs:.1e} absolute{_probe(d)}")
