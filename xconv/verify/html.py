@@ -156,7 +156,7 @@ def graphs(report: Report) -> dict[str, Any]:
             for n, row in zip(sides[side], rows, strict=True)
         ]
     edges = [
-        _edge(nodes[side][i], nodes[side][j], side)
+        _edge(nodes[side][i], nodes[side][j], side, adjacent=j == i + 1)
         for side in sides
         for j, n in enumerate(sides[side])
         for i in n["inputs"]
@@ -175,27 +175,28 @@ def _once(nodes: Sequence[Node]) -> list[Node]:
 def _rows(torch: Sequence[str], keras: Sequence[str], pairs: Mapping[str, str]) -> dict[str, list[int]]:
     """A row for every step, so that paired layers share one as long as both sides run them in one order."""
     found: dict[str, list[int]] = {"torch": [], "keras": []}
-    i = j = row = 0
     anchors = {path: index for index, path in reversed(list(enumerate(keras)))}
+    partners = {path for path in pairs.values() if path}
+    i = j = row = 0
     while i < len(torch) or j < len(keras):
-        target = anchors.get(pairs.get(torch[i], ""), -1) if i < len(torch) else len(keras)
-        if i < len(torch) and target < j:
+        ours = anchors.get(pairs.get(torch[i], "")) if i < len(torch) else len(keras)
+        theirs = j < len(keras) and keras[j] in partners and anchors[keras[j]] == j
+        together = (ours is None and not theirs) or ours == j
+        take_torch = i < len(torch) and (together or ours is None or ours < j or j == len(keras))
+        take_keras = j < len(keras) and (together or not take_torch)
+        if take_torch:
             found["torch"].append(row)
             i += 1
-        elif j < target:
+        if take_keras:
             found["keras"].append(row)
             j += 1
-        else:
-            found["torch"].append(row)
-            found["keras"].append(row)
-            i, j = i + 1, j + 1
         row += 1
     return found
 
 
-def _edge(a: Node, b: Node, side: str) -> str:
+def _edge(a: Node, b: Node, side: str, adjacent: bool) -> str:
     """A path from one box to a later one: straight to the next, round the outside to others."""
-    if b.y - a.y <= ROW:
+    if adjacent:
         return f"M{a.x + BOX // 2},{a.y + 22} L{b.x + BOX // 2},{b.y}"
     x, out = (a.x, -1) if side == "torch" else (a.x + BOX, 1)
     far = x + out * min(34, 8 + (b.y - a.y) // ROW)
