@@ -68,7 +68,7 @@ class Session:
     probe: str = "default"
     laws: list[str] = field(default_factory=list)
     depth: list[tuple[Step, Step, float]] = field(default_factory=list)
-    settled: set[int] = field(default_factory=set)  # Keras values known to agree (or made to)
+    settled: dict[int, int] = field(default_factory=dict)  # Keras values known to be (or made) a torch value's
     skipped: list[str] = field(default_factory=list)
 
     def t(self, value: int) -> np.ndarray:
@@ -186,23 +186,23 @@ def _value(machine: Machine, value: int) -> np.ndarray | None:
 def _fed(session: Session, t: Holder, k: Holder, ts: Step, ks: Step, ours: int, theirs: int, meet) -> None:
     ours, _ = before_pads(session.T, ours)
     theirs, _ = before_pads(session.K, theirs)
-    if theirs in session.settled or theirs in session.transfer.shifted:
+    if session.settled.get(theirs) == ours or theirs in session.transfer.shifted:
         return
     reference, actual = session.t(ours), _value(session.K, theirs)
     if actual is not None:
         move = flat_move(session, ks)
         if move is not None and agree(move(reference), actual):
-            session.settled.add(theirs)
+            session.settled[theirs] = ours
             return
         if move is None and laid_out(reference, actual, channels(ts)) is not None:
-            session.settled.add(theirs)
+            session.settled[theirs] = ours
             return
     if reference.dtype.kind in "iub" or session.K.origin(theirs) is None and session.K.maker(theirs) is None and actual is None:
         return
     shape = actual.shape if actual is not None else session.traces[1].shapes[theirs]
     move = flat_move(session, ks)
     expected = move(reference) if move else expect(reference, shape, channels(ts), session.layout)
-    session.settled.add(theirs)
+    session.settled[theirs] = ours
     if session.K.origin(theirs) is None:  # the model's own input, fed to another layer
         meet(Fault(session, "between", theirs, expected, actual, ours, (t, k), ts, ks))
         return
@@ -227,7 +227,7 @@ def _gave(session: Session, t: Holder, k: Holder, ts: Step, ks: Step, meet) -> N
     actual = _value(session.K, target)
     reference = session.t(ts.outputs[0])
     if actual is not None and laid_out(reference, actual, channels(ts)) is not None:
-        session.settled.add(target)
+        session.settled[target] = ts.outputs[0]
         session.depth.append((ts, ks, difference(reference, reference).max_rel))
         return
     # A crop behind it, a last step taken of a sequence, a normalisation folded into it: the next values may agree.
@@ -240,7 +240,7 @@ def _gave(session: Session, t: Holder, k: Holder, ts: Step, ks: Step, meet) -> N
         reference_o = session.t(o)
         for v, value in values.items():
             if value is not None and value.size > 1 and laid_out(reference_o, value, channels(ts)) is not None:
-                session.settled.add(v)
+                session.settled[v] = o
                 return
     shape = actual.shape if actual is not None else ks.shapes[0]
     value = next((o for o in ours if len(session.t(o).shape) == len(shape) and session.t(o).size == np.prod(shape)), None)
@@ -255,8 +255,7 @@ def _gave(session: Session, t: Holder, k: Holder, ts: Step, ks: Step, meet) -> N
         del maker
     reference = session.t(value)
     expected = expect(reference, shape, channels(ts), session.layout)
-    session.settled.add(target)
-    session.settled.add(ks.outputs[0])
+    session.settled[target] = value
     meet(Fault(session, "in", target, expected, actual, value, (t, k), ts, ks))
 
 

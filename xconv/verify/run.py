@@ -77,6 +77,10 @@ def verify(
         clock("transfer")
         result = case.judge(T, K, xs, alignment, transfer)
         clock("compare")
+        if probes:
+            case.probe(result, xs, seed, clock)
+            clock("probes")
+        case.user(result, ours, xs)
     return case.report(result, clock, T, K, alignment, transfer)
 
 
@@ -140,19 +144,108 @@ class Case:
                 return Result(session, apart, True, [])
         return Result(session, apart, False, [divergence(f) for f in doctor.found])
 
+    def probe(self, result: "Result", xs: Sequence[np.ndarray], seed: int, clock: Clock) -> None:
+        """Run both sides in other ways; what parts them there is added to the result."""
+        from .probes import probes
+
+        small = sum(clock.seconds.values()) < 6 and sum(s.index > -1 for s in result.session.traces[0].steps) < 400
+        for probe in probes(list(xs), seed, small):
+            if not result.good and not small:
+                return
+            self._probe(result, probe, xs)
+        if self.mode != "as-is":
+            self._weights(result, xs, seed)
+
+    def _runs(self, inputs: Sequence[np.ndarray], training: Any) -> tuple[list[np.ndarray], list[np.ndarray]] | None:
+        try:
+            return self.torch.run(inputs), self.keras.run(self.arrange(inputs), training)
+        except XconvError:
+            return None
+
+    def _probe(self, result: "Result", probe: Any, xs: Sequence[np.ndarray]) -> None:
+        training = None if probe.default_call else False
+        runs = self._runs(probe.inputs, training)
+        if runs is None:
+            result.notes.append(f"probe {probe.name}: not allowed by the models")
+            return
+        result.probes.append(probe.name)
+        if self._agree(*runs):
+            return
+        try:
+            T, K = self.torch.trace(probe.inputs), self.keras.trace(self.arrange(probe.inputs), training)
+        except XconvError:
+            return
+        self._again(result, T, K, probe.inputs, probe.name)
+
+    def _agree(self, ours: list[np.ndarray], theirs: list[np.ndarray]) -> bool:
+        if len(ours) != len(theirs):
+            return False
+        for a, b in zip(ours, theirs, strict=True):
+            move = output_move(a, b, self.layout)
+            if move is None or difference(move(a), b).max_rel > AGREE_OUTPUT:
+                return False
+        return True
+
+    def _again(self, result: "Result", T: Trace, K: Trace, xs: Sequence[np.ndarray], name: str) -> None:
+        alignment, transfer = result.session.alignment, result.session.transfer
+        if result.structure != structure(T, K):  # another path through the code: pair anew, the weights are in place
+            ts, ks = holders(T, self.torch.weights_of), holders(K, self.keras.weights_of)
+            known = {t.path: k.path for t, k in alignment.pairs}
+            known = {t: k for t, k in known.items() if any(h.path == t for h in ts) and any(h.path == k for h in ks)}
+            alignment = align(T, K, ts, ks, [leaf(h, self.torch.to_numpy) for h in ts],
+                              [leaf(h, self.keras.to_numpy) for h in ks], known)  # fmt: skip
+        else:
+            alignment = rebound(alignment, T, K)
+        again = self.judge(T, K, xs, alignment, transfer, name)
+        result.add(again)
+
+    def _weights(self, result: "Result", xs: Sequence[np.ndarray], seed: int) -> None:
+        """Neutral weights (a fresh bias, a fresh running mean) hide faults: make them random and look again."""
+        from .probes import constant, lively
+
+        session, rng = result.session, np.random.default_rng([seed, 2])
+        side = self.torch if self.mode == "from-torch" else self.keras
+        index = 0 if self.mode == "from-torch" else 1
+        changed = False
+        if not result.good:
+            return
+        held = []
+        for pair in session.alignment.pairs:
+            holder = pair[index]
+            for name, tensor in holder.weights.items():
+                array = side.to_numpy(tensor)
+                if constant(array) and array.dtype.kind == "f":
+                    held.append((tensor, array.copy()))
+                    side.write(tensor, lively(name if holder.norm else name.replace("weight", "kernel"), array, rng))
+                    changed = True
+        if not changed:
+            return
+        result.probes.append("random weights")
+        carry_all(session.alignment, self.torch, self.keras, session.traces, self.mode)
+        runs = self._runs(xs, False)
+        if runs is not None and not self._agree(*runs):
+            T, K = self.torch.trace(xs), self.keras.trace(self.arrange(xs))
+            self._again(result, T, K, xs, "random weights")
+        for tensor, array in held:
+            side.write(tensor, array)
+        carry_all(session.alignment, self.torch, self.keras, session.traces, self.mode)
+
+    def user(self, result: "Result", model: Any, xs: Sequence[np.ndarray]) -> None:
+        """Reserved for the figure in the user's own dtype."""
+
     def report(self, result: "Result", clock: Clock, T: Trace, K: Trace, alignment, transfer) -> Report:
         whole = not (alignment.torch_alone or alignment.keras_alone)
-        verdict = Verdict.EQUIVALENT if result.good else Verdict.DIFFERENT
+        verdict = Verdict.DIFFERENT if not result.good else Verdict.EQUIVALENT if whole else Verdict.UNPROVEN
         return Report(
             verdict,
             compared={"weights": transfer.carried, "steps": len(alignment.pairs), "outputs": len(T.outputs),
-                      "probes": ["default"]},
+                      "probes": result.probes},
             output=result.apart,
             divergences=tuple(result.divergences),
             unmatched={"torch": tuple(h.path for h in alignment.torch_alone),
                        "keras": tuple(h.path for h in alignment.keras_alone)},
             refused=tuple(transfer.refused),
-            notes=tuple([*transfer.notes, *result.session.laws]),
+            notes=tuple(dict.fromkeys([*transfer.notes, *result.session.laws, *result.session.skipped, *result.notes])),
             pairs=tuple((t.path, k.path) for t, k in alignment.pairs),
             depth=tuple(Depth(a.path, b.path, b.kind, r) for a, b, r in result.session.depth),
             seconds=clock.seconds,
@@ -160,10 +253,49 @@ class Case:
 
 
 class Result:
-    """What one run showed."""
+    """What the runs showed."""
 
     def __init__(self, session: Session, apart: Difference, good: bool, divergences: list[Divergence]):
         self.session, self.apart, self.good, self.divergences = session, apart, good, divergences
+        self.probes = ["default"]
+        self.notes: list[str] = []
+
+    @property
+    def structure(self) -> tuple:
+        return structure(*self.session.traces)
+
+    def add(self, other: "Result") -> None:
+        """Take over what another run showed for the first time."""
+        known = {_key(d) for d in self.divergences}
+        self.divergences += [d for d in other.divergences if _key(d) not in known]
+        self.session.laws += [law for law in other.session.laws if law not in self.session.laws]
+        if not other.good:
+            if self.good:
+                self.apart = other.apart
+            self.good = False
 
 
-__all__ = ["replace", "verify"]
+def _key(d: Divergence) -> tuple:
+    return (d.torch and d.torch.path, d.keras and d.keras.path)
+
+
+def structure(T: Trace, K: Trace) -> tuple:
+    """What must be the same for one trace's pairs to be another's."""
+    return tuple((s.path, s.kind) for s in T.steps), tuple((s.path, s.kind) for s in K.steps)
+
+
+def rebound(alignment: Alignment, T: Trace, K: Trace) -> Alignment:
+    """The same pairs on the steps of other traces of equal structure."""
+
+    def moved(holder: Any, trace: Trace) -> Any:
+        return replace(holder, steps=[trace.steps[s.index] for s in holder.steps])
+
+    return replace(
+        alignment,
+        pairs=tuple((moved(t, T), moved(k, K)) for t, k in alignment.pairs),
+        torch_alone=tuple(moved(t, T) for t in alignment.torch_alone),
+        keras_alone=tuple(moved(k, K) for k in alignment.keras_alone),
+    )
+
+
+__all__ = ["verify"]

@@ -11,6 +11,8 @@ from ..machine import Machine
 from ..model import Difference, Divergence, Place, Step
 
 # Families in the order in which they are tried: the narrow and cheap before the wide.
+import os
+DEBUG = os.environ.get('DEBUG')
 FAMILIES = ("weights", "dtype.keras", "window.keras", "norm.keras", "recurrent.keras", "activation.keras", "pooling.keras",
             "resize.keras", "axis.keras", "wiring", "attention.keras", "constant", "layout.keras", "formula.keras")  # fmt: skip
 
@@ -59,11 +61,13 @@ class Doctor:
             try:
                 proposal.apply(machine)
                 solved = fault.solved(machine)
-            except Exception:  # a hypothesis that cannot be run is refuted; frameworks raise anything
+            except Exception as e:  # a hypothesis that cannot be run is refuted; frameworks raise anything
+                DEBUG and print("   raised", proposal.cause, type(e).__name__, str(e)[:200])
                 continue
+            DEBUG and print("   tried", proposal.cause, proposal.explanation[:100], solved, proposal.keras and proposal.keras.name)
             if solved:
                 proposal.apply(self.session.K)
-                self.session.settled.add(fault.target)
+                self.session.settled[fault.target] = fault.torch_value
                 if proposal.law:
                     self.session.laws.append(proposal.explanation)
                     return True

@@ -29,10 +29,9 @@ def matrices(step: Step, here: tuple[int, ...], there: tuple[int, ...]) -> list[
         if line == "linear" and not given["antialias"]:
             out = F.interpolate(unit, **size, mode="linear", align_corners=given["align_corners"])
         elif line in ("bicubic", "linear"):
-            box = unit.reshape(1, n, n, 1).expand(1, n, n, 1)
-            both = {k: (v, 1) if k == "size" else (v, 1.0) for k, v in size.items()}
-            out = F.interpolate(box, **both, mode="bicubic" if line == "bicubic" else "bilinear",
-                                align_corners=given["align_corners"], antialias=given["antialias"])[..., 0]  # fmt: skip
+            both = {k: (v, n) if k == "size" else (v, 1.0) for k, v in size.items()}
+            out = F.interpolate(unit[None], **both, mode="bicubic" if line == "bicubic" else "bilinear",
+                                align_corners=given["align_corners"], antialias=given["antialias"])[0].mT  # fmt: skip
         else:
             out = F.interpolate(unit, **size, mode=line)
         found.append(out[0].T.numpy())
