@@ -35,6 +35,10 @@ from .blocks.resnext.keras import ResNeXtSum as ResNeXtSum
 from .blocks.satellite_net.keras import SatelliteNet as SatelliteNet
 from .blocks.separable.keras import SeparableConv1D as SeparableConv1D
 from .blocks.separable.keras import SeparableConv2D as SeparableConv2D
+from .blocks.small_inception.keras import InceptionNet as InceptionNet
+from .blocks.small_mobilenet.keras import MobileNetV2 as MobileNetV2
+from .blocks.small_resnet.keras import ResNet as ResNet
+from .blocks.small_resnext.keras import ResNeXt as ResNeXt
 from .blocks.small_vgg.keras import VGG as VGG
 from .blocks.spectral.keras import SpectralConv as SpectralConv
 from .blocks.squeeze_excite.keras import SqueezeExcite as SqueezeExcite

@@ -35,6 +35,10 @@ from .blocks.resnext.torch import ResNeXtSum as ResNeXtSum
 from .blocks.satellite_net.torch import SatelliteNet as SatelliteNet
 from .blocks.separable.torch import SeparableConv1d as SeparableConv1d
 from .blocks.separable.torch import SeparableConv2d as SeparableConv2d
+from .blocks.small_inception.torch import InceptionNet as InceptionNet
+from .blocks.small_mobilenet.torch import MobileNetV2 as MobileNetV2
+from .blocks.small_resnet.torch import ResNet as ResNet
+from .blocks.small_resnext.torch import ResNeXt as ResNeXt
 from .blocks.small_vgg.torch import VGG as VGG
 from .blocks.spectral.torch import SpectralConv as SpectralConv
 from .blocks.squeeze_excite.torch import SqueezeExcite as SqueezeExcite
