@@ -49,7 +49,7 @@ class Fault:
 
     def solved(self, machine: Machine) -> bool:
         """Does the value agree on a changed machine?"""
-        return agree(self.expected, machine.value(self.target))
+        return agree(self.expected, machine.value(machine.__dict__.get("target", self.target)))
 
 
 @dataclass(eq=False)

@@ -33,6 +33,7 @@ class Machine:
         """A machine in the same state, to try a change on."""
         other = object.__new__(Machine)
         other.__dict__.update(self.__dict__)
+        other.__dict__.pop("target", None)
         other.steps, other._given, other._memo = dict(self.steps), dict(self._given), dict(self._memo)
         return other
 

@@ -13,8 +13,8 @@ from ..model import Difference, Divergence, Place, Step
 # Families in the order in which they are tried: the narrow and cheap before the wide.
 import os
 DEBUG = os.environ.get('DEBUG')
-FAMILIES = ("weights", "dtype.keras", "window.keras", "norm.keras", "recurrent.keras", "activation.keras", "pooling.keras",
-            "resize.keras", "axis.keras", "wiring", "attention.keras", "constant", "layout.keras", "formula.keras")  # fmt: skip
+FAMILIES = ("weights", "dtype.keras", "order", "window.keras", "prelu.keras", "norm.keras", "recurrent.keras", "activation.keras", "pooling.keras",
+            "resize.keras", "axis.keras", "wiring", "constant", "formula.keras", "layout.keras")  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,2 +1,56 @@
-def propose(fault):
-    return iter(())
+"""A layer that computes in a narrower dtype than its model."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import keras
+import numpy as np
+
+from ...compare import Fault
+from ...holders import carry_part, leaf, row_for
+from .. import Proposal
+from ..edit import quoted, regions
+
+
+def propose(fault: Fault) -> Iterator[Proposal]:
+    steps = [fault.keras_step] if fault.where == "in" and fault.keras_step is not None else regions(fault)[1]
+    for k in steps:
+        layer = getattr(k.owner, "layer", k.owner)
+        if not isinstance(layer, keras.Layer) or layer.compute_dtype == "float64" or "float" not in layer.compute_dtype:
+            continue
+        yield Proposal(
+            "dtype.leak", f"{k.name} computes in {layer.compute_dtype} (its dtype policy is {layer.dtype_policy.name})",
+            f"remove dtype={layer.dtype_policy.name!r}{quoted(k)}",
+            lambda m, s=k, la=layer: m.change(s.index, run=_wide(fault, s.run, la)), None, k,
+        )  # fmt: skip
+
+
+def _wide(fault: Fault, run: Any, layer: keras.Layer) -> Any:
+    """The same call with the layer, its variables and torch's own weights in float64."""
+    exact: dict[str, np.ndarray] = {}
+    if fault.pair is not None and fault.where == "in" and fault.session.mode == "from-torch":
+        t, k = fault.pair
+        row = row_for(t, k)
+        if row is not None:
+            found = carry_part(leaf(t, fault.session.torch.to_numpy), leaf(k, fault.session.keras.to_numpy), "torch", row)[0]
+            exact = dict(found.weights)
+
+    def wide(*args: Any, **kwargs: Any) -> Any:
+        held = [(v, v._value, v._dtype, fault.session.keras.to_numpy(v)) for v in layer.variables]
+        policy = layer._dtype_policy
+        names = {id(v): n for n, v in (fault.pair[1].weights.items() if fault.pair is not None else ())}
+        try:
+            layer._dtype_policy = keras.DTypePolicy("float64")
+            for v, _, _, array in held:
+                if "float" in str(array.dtype):
+                    v._dtype = "float64"
+                    new = exact.get(names.get(id(v), ""), np.asarray(array).astype(np.float64))
+                    v._initialize(keras.ops.convert_to_tensor(new))
+            args = tuple(keras.ops.cast(a, "float64") if keras.ops.is_tensor(a) and "float" in str(a.dtype) else a for a in args)
+            return run(*args, **kwargs)
+        finally:
+            layer._dtype_policy = policy
+            for v, value, dtype, _ in held:
+                v._value, v._dtype = value, dtype
+
+    return wide

@@ -1,2 +1,0 @@
-def propose(fault):
-    return iter(())

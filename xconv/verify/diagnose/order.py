@@ -1,0 +1,94 @@
+"""Layers in another order: a normalisation before the branch or behind the sum, an activation before or behind it."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from ..compare import Fault, channels
+from ..machine import Machine
+from ..match import laid_out
+from ..model import Ref, Step
+from ..trace.recorder import mapped
+from . import Proposal
+from .edit import quoted, regions
+
+
+def propose(fault: Fault) -> Iterator[Proposal]:
+    if fault.where != "between" or fault.torch_step is None or fault.pair is None:
+        return
+    yield from _exchanged(fault)
+    yield from _moved(fault)
+
+
+def _exchanged(fault: Fault) -> Iterator[Proposal]:
+    """A step that Keras has before this layer and torch behind it."""
+    t, k = fault.torch_step, fault.keras_step
+    assert t is not None and k is not None
+    before = [s for s in regions(fault)[1] if s.outputs[0] == fault.target and len(s.inputs) == 1 and len(s.outputs) == 1]
+    T = fault.session.T
+    behind = [s for s in T.steps.values() if not set(t.outputs).isdisjoint(s.inputs)]
+    ours = {s.kind for s in regions(fault)[0]}
+    for s in before:
+        twin = next((b for b in behind if b.kind not in ours and _same_act(b, s)), None)
+        if twin is None:
+            continue
+
+        def apply(m: Machine, s: Step = s) -> None:
+            old_in, act_out, layer_out = s.inputs[0], s.outputs[0], k.outputs[0]
+            users = [u for u in m.users(layer_out) if u.index != s.index]
+            m.change(s.index, args=_put(s.args, old_in, layer_out), kwargs=dict(s.kwargs))
+            m.change(k.index, args=_put(m.steps[k.index].args, act_out, old_in))
+            for u in users:
+                m.change(u.index, args=_put(u.args, layer_out, act_out), kwargs=_put(dict(u.kwargs), layer_out, act_out))
+            # The place is right when the layer itself is fed alike.
+            m.__dict__["target"] = old_in
+
+        yield Proposal("layer.order", f"torch applies {twin.kind} behind {t.name}, Keras {s.kind} before {k.name}",
+                       f"exchange the two{quoted(s)}", apply, t, k)  # fmt: skip
+
+
+def _same_act(torch: Step, keras: Step) -> bool:
+    from .activation.describe import keras_act, torch_act
+
+    a, b = torch_act(torch), keras_act(keras)
+    return a is not None and b is not None and a[0] == b[0]
+
+
+def _put(tree, old: int, new: int):
+    return mapped(tree, lambda leaf: Ref(new) if isinstance(leaf, Ref) and leaf.value == old else leaf)
+
+
+def _moved(fault: Fault) -> Iterator[Proposal]:
+    """torch feeds this layer from another paired layer, which the Keras side has elsewhere."""
+    session = fault.session
+    maker = session.traces[0].producer(fault.torch_value)
+    pair = next(((t, k) for t, k in session.alignment.pairs if maker is not None and maker in t.steps), None)
+    if pair is None or maker is None or fault.keras_step is None:
+        return
+    other = pair[1].steps[min(pair[0].steps.index(maker), len(pair[1].steps) - 1)]
+    if other.outputs[0] == fault.target:
+        return
+    k = fault.keras_step
+    source = session.t(maker.inputs[0])
+    machine = session.K
+    near = [fault.target, *machine.trace.inputs, *(v for s in regions(fault)[1] for v in s.inputs)]
+    start = next((v for v in near if v in machine._memo or v in machine._given or machine.origin(v) is not None
+                  if laid_out(source, machine.value(v), channels(maker)) is not None), None)  # fmt: skip
+    if start is None:
+        return
+
+    def apply(m: Machine) -> None:
+        was, out = other.inputs[0], other.outputs[0]
+        for user in m.users(out):
+            m.change(user.index, args=_put(user.args, out, was), kwargs=_put(dict(user.kwargs), out, was))
+        m.outputs = tuple(was if v == out else v for v in m.outputs)
+        m.change(other.index, args=_put(other.args, was, start))
+        m.change(k.index, args=_put(m.steps[k.index].args, fault.target, out))
+        m.__dict__["target"] = out
+
+    norm = pair[0].norm
+    yield Proposal(
+        "attention.norm_place" if norm else "layer.order",
+        f"torch has {maker.name} before {fault.torch_step.name if fault.torch_step else 'this'}, Keras has {other.name} elsewhere",
+        f"feed {k.name} from {other.name}{quoted(other)}", apply,
+        replace(maker), other,
+    )  # fmt: skip
