@@ -12,7 +12,8 @@ NETS = {
 
 ADD = ("conv2 conv2.1 fc", "conv2_bn add relu3 relu1 stem_bn conv1_bn")
 CASES = [
-    Case("skip_after_the_activation", "Preact", "wiring.skip_source", keras={"skip": "active"}, at=ADD),
+    Case("skip_after_the_activation", "Preact", "wiring.skip_source", keras={"skip": "active"}, at=ADD,
+         also=("wiring.add_place",)),
     Case("skip_from_inside", "Preact", "wiring.skip_source", keras={"skip": "inner"}, at=ADD),
     Case("skip_forgotten", "Preact", "wiring.skip_missing", keras={"skip": "none"}, at=ADD, also=("layer.missing",)),
     Case("skip_added_after_the_activation", "Preact", "wiring.add_place", keras={"skip": "after"}, at=ADD,
