@@ -11,7 +11,7 @@ from xconv.verify import mistakes, selftest
 from xconv.verify.causes import CAUSES
 
 FAMILIES = mistakes.families()
-FAULTS = ["stem_same_for_padding_one", "bn_scale_off", "skip_forgotten", "loaded_two_layers_exchanged"]
+FAULTS = ["stem_same_for_padding_one", "bn_scale_off", "dilation_not_carried", "loaded_two_layers_exchanged"]
 RIGHT = ["ceil_mode_as_same", "branches_coded_backwards"]
 
 

@@ -20,7 +20,7 @@ CASES = [
          also=("layer.order",)),
     Case("skip_multiplied", "Preact", "wiring.operator", keras={"skip": "product"}, at=ADD, also=("layer.kind",)),
     Case("relu_in_place_changes_the_skip", "Preact", "wiring.inplace", torch={"inplace": True}, at=ADD,
-         also=("wiring.skip_source",)),
+         also=("wiring.skip_source", "activation.missing")),
     Case("relu_in_place_on_both", "Preact", torch={"inplace": True}, keras={"skip": "active"}),
     Case("norm_after_the_activation", "Preact", "layer.order", keras={"relu_first": True},
          at=("stem stem.0 stem.1", "stem_conv relu0 stem_bn relu1"), also=("activation.surplus",)),
