@@ -28,6 +28,10 @@ class ExportError(XconvError):
     """An export that does not compute what its source computes."""
 
 
+class NoTwin(XconvError):
+    """The source cannot be had in float64."""
+
+
 @dataclass(frozen=True)
 class Check:
     """One runtime at one shape, held to the source."""

@@ -22,6 +22,7 @@ from ..frameworks.keras import run as run_keras
 from ..frameworks.keras import to_numpy, variables
 from . import files
 from . import layers as known
+from .check import NoTwin
 from .exporters.keras import exporters, silence
 from .graph import Graph
 from .kit import NotKnown
@@ -130,11 +131,14 @@ def double(model: Any, dtype: str, given: Sequence[Sequence[int]]) -> Any:
         return [changed(v) for v in config] if isinstance(config, list) else config
 
     with at_dtype(dtype):
-        twin = type(model).from_config(changed(model.get_config()))
+        try:
+            twin = type(model).from_config(changed(model.get_config()))
+        except Exception as error:  # whatever Keras or the user's class raises
+            raise NoTwin(f"{model.name} cannot be rebuilt in {dtype} from its configuration") from error
         if not twin.built:
             twin.build(_last(given[0]))
     if len(twin.weights) != len(model.weights):
-        raise XconvError(f"{model.name} rebuilt from its configuration has other weights; its get_config is incomplete")
+        raise NoTwin(f"{model.name} rebuilt from its configuration has other weights; its get_config is incomplete")
     for there, here in zip(twin.weights, model.weights, strict=True):
         there.assign(to_numpy(here).astype(dtype) if to_numpy(here).dtype.kind == "f" else to_numpy(here))
     return twin

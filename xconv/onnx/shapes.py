@@ -86,10 +86,7 @@ def misfit(model: onnx.ModelProto, shapes: Sequence[Sequence[int]]) -> str | Non
     for info, shape in zip(trial.graph.input, shapes, strict=False):  # what follows are weights
         for dim, size in zip(info.type.tensor_type.shape.dim, shape, strict=True):
             dim.dim_value = size
-    try:
-        inferred = shape_inference.infer_shapes(trial, strict_mode=True, data_prop=True)
-    except shape_inference.InferenceError as error:
-        return str(error).splitlines()[-1].strip()
+    inferred = shape_inference.infer_shapes(trial, data_prop=True)
     known = {v.name: [d.dim_value for d in v.type.tensor_type.shape.dim]
               for v in [*inferred.graph.value_info, *inferred.graph.input, *inferred.graph.output]}  # fmt: skip
     weights = {t.name: t.dims for t in model.graph.initializer}
@@ -101,6 +98,10 @@ def misfit(model: onnx.ModelProto, shapes: Sequence[Sequence[int]]) -> str | Non
                 return f"{node.name} takes {want} features and would get {have}"
     if empty := [name for name, sizes in known.items() if any(d < 0 for d in sizes)]:
         return f"{empty[0]} would have no elements"
+    try:
+        shape_inference.infer_shapes(trial, strict_mode=True, data_prop=True)
+    except shape_inference.InferenceError as error:
+        return str(error).splitlines()[-1].strip()
     return None
 
 
