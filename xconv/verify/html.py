@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from .. import files
 from ..errors import need
 from .causes import CAUSES
 from .model import Report
@@ -41,11 +42,7 @@ def html(report: Report) -> str:
 
 def write(report: Report, path: str | Path) -> None:
     """Write the page to a file, whole or not at all."""
-    text = html(report)
-    target = Path(path)
-    partial = target.with_name(f".{target.name}.part")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(target)
+    files.write(path, html(report))
 
 
 def _svg(figure: Any) -> str:

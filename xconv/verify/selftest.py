@@ -8,7 +8,9 @@ import json
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
+from .. import files
 from ..errors import XconvError
 from .mistakes import Case, pair, select
 
@@ -112,7 +114,7 @@ def rows(names: Sequence[str] = (), seed: int = 0) -> Iterator[Row]:
         yield judge(case, seed)
 
 
-def run(names: Sequence[str] = (), json_file: str | None = None, seed: int = 0) -> Score:
+def run(names: Sequence[str] = (), json_file: str | Path | None = None, seed: int = 0) -> Score:
     """Judge the cases with a live progress line, print the score, and write it if asked."""
     from rich.console import Console
     from rich.progress import track
@@ -126,8 +128,7 @@ def run(names: Sequence[str] = (), json_file: str | None = None, seed: int = 0) 
         sign = "at most" if TARGETS[word] == 0 else "at least"
         console.print(f"{word:>13}: {value:7.1%}   ({sign} {TARGETS[word]:.0%} wanted)")
     if json_file:
-        with open(json_file, "w", encoding="utf-8") as file:
-            json.dump(score.to_json(), file, indent=1)
+        files.write(json_file, json.dumps(score.to_json(), indent=1))
     return score
 
 
