@@ -12,12 +12,19 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .block import blocks as blocks
+    from .lowrank import decompose as decompose
     from .onnx.export import export as export
     from .transfer import transfer as transfer
 
 __version__ = "0.1.0"
 
-_PUBLIC = {"blocks": "block", "export": "onnx.export", "transfer": "transfer", "XconvError": "errors"}
+_PUBLIC = {
+    "blocks": "block",
+    "decompose": "lowrank",
+    "export": "onnx.export",
+    "transfer": "transfer",
+    "XconvError": "errors",
+}
 __all__ = [*_PUBLIC, "__version__"]
 
 
