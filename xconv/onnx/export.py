@@ -25,7 +25,7 @@ from ..errors import XconvError
 from . import check, files
 from .float64 import lower, widen
 from .graph import OPSET, Graph
-from .quantize import quantised
+from .quantize import Cost, quantised
 from .runtimes import Runtime, chosen, runtimes
 from .shapes import axes, finished, multiply_adds, skeleton
 from .sources import Options, Source, block_source, channels_first, channels_last, model_source
@@ -129,7 +129,11 @@ class Exported:
     outputs: Mapping[str, tuple[int | str, ...]]
     checks: tuple[check.Check, ...]
     seconds: Mapping[str, float]
-    notes: tuple[str, ...] = ()
+    int8: Cost | None = None
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        return () if self.int8 is None else (str(self.int8),)
 
     def to_json(self) -> dict[str, Any]:
         return {**asdict(self), "path": str(self.path), "checks": [c.to_json() for c in self.checks]}
@@ -235,18 +239,17 @@ def export_source(
     onnx.checker.check_model(skeleton(model), full_check=True)
     checks = hold(model, source, engines, options, exact, _wide(source, model, route, options))
     _record(model, checks, engines)
-    notes: list[str] = []
+    cost = None
     if int8 is not None:
         if (options.dtype, options.layout) != ("float32", "channels_first"):
             raise XconvError("int8 starts from a float32 file with channels first")
         model, cost = quantised(model, int8)
-        notes.append(str(cost))
     files.write(model, path, force)
     return Exported(
         Path(path), source.name, source.framework, route, why, len(model.graph.node), Path(path).stat().st_size,
         model.opset_import[0].version, options.dtype, options.layout,
         {i.name: dims(i) for i in model.graph.input}, {o.name: dims(o) for o in model.graph.output}, tuple(checks),
-        {"write": written - begin, "check": time.perf_counter() - written}, tuple(notes),
+        {"write": written - begin, "check": time.perf_counter() - written}, cost,
     )  # fmt: skip
 
 
