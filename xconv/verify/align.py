@@ -198,6 +198,7 @@ def align(
     rest_t = [i for i, h in enumerate(torch_holders) if h.family != "map"]
     rest_k = [j for j, h in enumerate(keras_holders) if h.family != "map"]
     settle(rest_t, rest_k, _surroundings(torch, torch_holders), _surroundings(keras, keras_holders), neighbours)
+    _loosely(pairs, torch_holders, keras_holders, (up_t, down_t), (up_k, down_k))
     listed = sorted(pairs.items(), key=lambda p: keras_holders[p[1]].step.index)
     at = {pair: n for n, pair in enumerate(listed)}
     return Alignment(
@@ -206,6 +207,35 @@ def align(
         tuple(h for j, h in enumerate(keras_holders) if j not in pairs.values()),
         tuple(tuple(at[p] for p in group) for group in groups if all(p in at for p in group)),
     )
+
+
+def _loosely(pairs: dict[int, int], torch: Sequence[Holder], keras: Sequence[Holder], around_t, around_k) -> None:
+    """Layers of kindred kinds whose weights do not fit, but which stand between the same layers: one is a wrong port."""
+    score = {}
+    for i, t in enumerate(torch):
+        for j, k in enumerate(keras):
+            if i in pairs or j in pairs.values() or kindred(t.kind) != kindred(k.kind) or not kindred(t.kind):
+                continue
+            near = 0
+            for a, b in zip(around_t, around_k, strict=True):
+                near += len({pairs[x] for x in a[i] if x in pairs} & b[j]) + (-1 in a[i] and -1 in b[j])
+            if near:
+                score[i, j] = float(near)
+    used: set[int] = set()
+    for (i, j), _ in sorted(score.items(), key=lambda item: (-item[1], item[0])):
+        if i not in pairs and j not in used:
+            pairs[i] = j
+            used.add(j)
+
+
+def kindred(kind: str) -> str:
+    """What sort of layer a kind is: one that could be mistaken for another of its sort."""
+    if kind.startswith(("Conv", "DepthwiseConv", "SeparableConv")):
+        return "convolution"
+    if kind in ("LSTM", "GRU", "RNN", "SimpleRNN", "Bidirectional"):
+        return "recurrent"
+    return {"Linear": "dense", "Dense": "dense", "PReLU": "prelu", "Embedding": "embedding",
+            "MultiheadAttention": "attention", "MultiHeadAttention": "attention"}.get(kind, "")  # fmt: skip
 
 
 def _turned(up: Sequence[set[int]]) -> list[set[int]]:

@@ -9,7 +9,7 @@ import numpy as np
 from ..carry import Leaf
 from ..errors import TransferError
 from ..rules import AFFINE, Rule, flattened
-from .align import Alignment
+from .align import Alignment, kindred
 from .holders import NEUTRAL, Holder, carry_part, leaf, row_for, same_numbers
 from .model import Step, Trace
 from .sides import Side
@@ -24,6 +24,7 @@ class Transfer:
     refused: list[str] = field(default_factory=list)
     lost: dict[Holder, list[str]] = field(default_factory=dict)  # torch holder to weights that Keras has no room for
     shifted: set[int] = field(default_factory=set)  # Keras values that differ on purpose (a bias moved behind them)
+    handled: set[str] = field(default_factory=set)  # paths of layers of one side that were made to change nothing
     flat: dict[int, tuple[int, ...]] = field(default_factory=dict)  # Keras step to (channels, *sizes) before its flatten
 
 
@@ -115,6 +116,8 @@ class Carrier:
         a, b = leaf(source, here.to_numpy), leaf(target, there.to_numpy)
         t, k = (source, target) if side == "torch" else (target, source)
         row = self.row(t, k)
+        if row is None and kindred(t.kind):
+            raise TransferError(f"no rule carries torch's {t} to Keras's {k}")
         if row is None:
             return self._by_shape(a, b)
         try:
@@ -210,6 +213,7 @@ class Carrier:
                 side.write(tensor, np.ones(shape) - eps)
             else:
                 side.write(tensor, np.ones(shape))
+        self.transfer.handled.add(holder.path)
         self.transfer.notes.append(f"{holder} is on one side only: set to the identity")
 
 

@@ -59,16 +59,22 @@ def _exchanged_outputs(fault: Fault) -> Iterator[Proposal]:
         if other == fault.target:
             continue
 
-        def apply(machine, other=other):
-            swapped = {fault.target: other, other: fault.target}
-            machine.outputs = tuple(swapped.get(v, v) for v in machine.outputs)
-            machine.__dict__.setdefault("renamed", {}).update(swapped)
-
         if laid_out(fault.expected, session.K.value(other)) is not None:
             yield Proposal(
                 "wiring.output_order", "the Keras model gives its outputs in another order", "return them in torch's order",
-                lambda m, a=apply, o=other: (a(m), m.give(fault.target, fault.expected)),
+                lambda m, o=other: _permuted(fault, m, o),
             )  # fmt: skip
+
+
+def _permuted(fault: Fault, machine, other: int) -> None:
+    """Give every output the reference's value that some output holds."""
+    session = fault.session
+    held = {b: session.K.value(b) for _, b, _ in outputs_of(session)}
+    for a, b, _ in outputs_of(session):
+        reference = session.t(a)
+        move = next((m for v in held.values() if (m := laid_out(reference, v)) is not None), None)
+        if move is not None:
+            machine.give(b, move(reference))
 
 
 def _order(fault: Fault, keras_steps: list[Step]) -> Iterator[Proposal]:

@@ -27,12 +27,24 @@ def _x64(dtype: str) -> Any:
 
 
 def main_dtype(model: keras.Layer) -> str:
-    """The dtype of most variables: the one that is lifted."""
+    """The dtype of the model at large: floatx if it holds any such variable, else that of most."""
     counts: dict[str, int] = {}
     for v in model.variables:
         if "float" in v.dtype:
-            counts[v.dtype] = counts.get(v.dtype, 0) + int(np.prod(v.shape))
-    return max(counts, key=lambda d: counts[d]) if counts else keras.config.floatx()
+            counts[v.dtype] = counts.get(v.dtype, 0) + 1
+    if keras.config.floatx() in counts or not counts:
+        return keras.config.floatx()
+    return max(counts, key=lambda d: counts[d])
+
+
+def main_policies(layers: list[keras.Layer], dtype: str) -> set[str]:
+    """The policies that are lifted: the model's dtype, and a mixed one that most layers with weights share."""
+    counts: dict[str, int] = {}
+    for layer in layers:
+        if layer._trainable_variables:
+            counts[layer._dtype_policy.name] = counts.get(layer._dtype_policy.name, 0) + 1
+    most = max(counts, key=lambda n: counts[n]) if counts else dtype
+    return {dtype, most} if counts.get(most, 0) > sum(counts.values()) / 2 else {dtype}
 
 
 def _inputs(layers: list[keras.Layer]) -> list[Any]:
@@ -54,6 +66,7 @@ def lifted(model: keras.Layer, dtype: str = "float64") -> Iterator[None]:
     policies = [(layer, layer._dtype_policy) for layer in layers]
     symbolic = [(t, t._dtype) for t in _inputs(layers)]
     policy = keras.DTypePolicy(dtype)
+    lifts = main_policies(layers, own)
     try:
         keras.config.set_floatx(dtype)
         for v, _, was, array in held:
@@ -61,7 +74,7 @@ def lifted(model: keras.Layer, dtype: str = "float64") -> Iterator[None]:
                 v._dtype = dtype
             v._initialize(keras.ops.convert_to_tensor(array.astype(dtype) if was == own else array.copy()))
         for layer, was in policies:
-            if was.name == own:
+            if was.name in lifts:
                 layer._dtype_policy = policy
         for tensor, was in symbolic:
             if was == own:

@@ -31,7 +31,8 @@ def _cause(old: Act | None, new: Act) -> str:
         return "activation.kind"
     (a, p), (b, q) = old, new
     if a == b:
-        changed = {k for k in {*p, *q} if p.get(k) != q.get(k)}
+        usual = {"beta": 1.0, "alpha": 1.0, "threshold": 20.0, "approximate": "none"}
+        changed = {k for k in {*p, *q} if p.get(k, usual.get(k)) != q.get(k, usual.get(k))}
         for key, cause in (("axis", "axis"), ("slope", "slope"), ("alpha", "slope"), ("cap", "cap"),
                            ("approximate", "approximate"), ("beta", "beta"), ("threshold", "threshold")):  # fmt: skip
             if key in changed and not (key == "threshold" and "beta" in changed and q.get("beta", 1) != 1):
@@ -106,9 +107,10 @@ def torch_steps_of(fault: Fault) -> list[Step]:
 
 def _surplus(fault: Fault, wanted: list, present: list, keras_steps: list[Step]) -> Iterator[Proposal]:
     shapes = fault.session.traces[1].shapes
+    held = {h.step.owner for h in fault.session.held("keras")}
     for step in reversed(keras_steps):
         single = len(step.inputs) == 1 and len(step.outputs) == 1
-        if single and shapes.get(step.inputs[0]) == step.shapes[0]:
+        if single and shapes.get(step.inputs[0]) == step.shapes[0] and step.owner not in held:
             act = keras_act(step)
             cause = "activation.surplus" if act else "layer.surplus"
             if step.kind.endswith("Dropout") or step.kind in ("GaussianNoise", "dropout"):
@@ -130,6 +132,8 @@ def _missing(fault: Fault, wanted: list, keras_steps: list[Step], shapes: Any) -
         for value in values:
             if value not in shapes or fault.session.K.origin(value) is None:
                 continue
+            if any(value in s.inputs and keras_act(s) == act for s in fault.session.K.steps.values()):
+                continue  # it is there, and bypassed: a matter of wiring
             for variant in _softmax_axes(act, shapes[value], len(shapes[value])):
                 maker = fault.session.K.origin(value)
                 given = value in fault.session.K._given

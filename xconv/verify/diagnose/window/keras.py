@@ -11,6 +11,7 @@ from ....frameworks.keras import from_numpy, to_numpy
 from ....geometry import per_axis
 from ...compare import Fault, inputs_of
 from ...machine import Machine
+from ...match import laid_out
 from ...model import Ref, Step
 from ...native.keras import pad
 from .. import Proposal
@@ -184,6 +185,11 @@ def _transposed(fault: Fault, t: Step, k: Step) -> Iterator[Proposal]:
     kernel = np.moveaxis(weights["weight"], (0, 1), (-1, -2))
     base = k.inputs[0]
     resized = not k.kind.endswith("Transpose")
+    while resized and laid_out(fault.session.t(t.inputs[0]), fault.session.K.value(base), True) is None:
+        maker = fault.session.K.maker(base)
+        if maker is None or not maker.inputs:
+            return
+        base = maker.inputs[0]
     yield from _bias(fault, k)
     actual = fault.actual
     same = actual is not None and actual.shape == fault.expected.shape
