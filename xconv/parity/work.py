@@ -5,6 +5,7 @@ Everything that goes in and comes out is NumPy in torch's layout, so that answer
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -113,22 +114,31 @@ def ask_keras(question: Question) -> Answer:
         return _ask_keras(question)
 
 
-def _ask_keras(question: Question) -> Answer:
+@lru_cache(maxsize=6)  # a case's questions come one after the other, and Keras takes long to build a net
+def _keras_model(name: str, config: Any, dtype: str, how: str, shape: tuple[int, ...]) -> tuple[Any, Any, list[Leaf]]:
+    """A Keras model, itself as a function, and its initial weights."""
     import keras
 
     from ..frameworks import keras as door
 
-    keras.config.set_floatx(question.dtype)
-    keras.config.set_dtype_policy(question.dtype)  # once a layer exists, floatx alone no longer sets new layers' dtype
+    keras.config.set_floatx(dtype)
+    keras.config.set_dtype_policy(dtype)  # once a layer exists, floatx alone no longer sets new layers' dtype
     keras.utils.set_random_seed(FRESH_SEED)
-    subject = block(question.block)
+    model = block(name).room("keras").build(config)
+    if not model.built:
+        model.build(shape)
+    return model, door.function(model, how=how), list(door.leaves(model).values())
+
+
+def _ask_keras(question: Question) -> Answer:
+    from ..frameworks import keras as door
+
+    subject, rows = block(question.block), block(question.block).rules(question.config)
     last = subject.keras_layout(question.config) == "channels_last"
     there, back = (channels_last, channels_first) if last else (np.asarray, np.asarray)
-    model, rows = subject.room("keras").build(question.config), subject.rules(question.config)
     x = np.ascontiguousarray(there(question.x))
-    if not model.built:
-        model.build(x.shape)
-    run = door.function(model, how=question.how)
+    model, run, initial = _keras_model(question.block, question.config, question.dtype, question.how, x.shape)
+    door.load(model, initial)
     fresh = run(x)
     given = by_path(question.weights)
     door.load(model, carry(given, door.leaves(model), "torch", rows=rows))
