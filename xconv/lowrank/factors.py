@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import prod
 from typing import Any
+from warnings import catch_warnings, simplefilter
 
 import numpy as np
 
@@ -16,7 +17,7 @@ from ..errors import need
 
 Rank = int | tuple[int, ...]
 Factors = Mapping[str, np.ndarray]
-SWEEPS = 200  # of alternating least squares
+SWEEPS, GAIN = 100, 1e-6  # alternating least squares end after so many, or when one gains no more relative error
 
 
 @dataclass(frozen=True)
@@ -113,8 +114,9 @@ def _cp(kernel: np.ndarray, rank: int) -> dict[str, np.ndarray]:
         o, i, h, v = _spread(kernel, rank)
     else:
         tl = _tensorly()
-        with tl.backend_context("numpy"):
-            found = tl.decomposition.parafac(kernel, rank, n_iter_max=SWEEPS, tol=1e-9, random_state=0)
+        with tl.backend_context("numpy"), catch_warnings():
+            simplefilter("ignore", UserWarning)  # for ranks above the number of singular vectors that it starts from
+            found = tl.decomposition.parafac(kernel, rank, n_iter_max=SWEEPS, tol=GAIN, random_state=0)
         o, i, h, v = found.factors
         o = o * found.weights
     return {

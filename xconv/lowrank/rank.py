@@ -1,8 +1,8 @@
 """Which rank: as given, or the smallest that keeps an energy, or the largest within a budget.
 
 Every method has a ladder of ranks, from one to full, on which cost and kept energy grow together; looking for a rank
-is doubling up the ladder and then halving the last stretch. Where the rank has several numbers, the next rung raises the
-one whose unfolding has the largest singular value left.
+is doubling up the ladder and then halving the last stretch. Where the rank has several numbers, the next rung raises
+the one whose unfolding has the largest singular value left.
 """
 
 from collections.abc import Callable, Sequence
