@@ -47,26 +47,24 @@ def write(report: Report, path: str | Path) -> None:
 
 def _svg(figure: Any) -> str:
     """A figure as an SVG element in the page's own ink, without header and date."""
-    from matplotlib import pyplot
-
     out = StringIO()
     figure.savefig(out, format="svg", transparent=True, bbox_inches="tight", metadata={"Date": None})
-    pyplot.close(figure)
     text = out.getvalue()
     return text[text.index("<svg") :].replace(INK, "currentColor")
 
 
 def _axes(width: float, height: float, count: int = 1) -> tuple[Any, Any]:
+    """A figure of its own, so that nothing of the caller's matplotlib changes."""
     import matplotlib
+    from matplotlib.figure import Figure
 
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    settings = dict.fromkeys(("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color"), INK)
-    settings |= {"font.family": "sans-serif", "font.size": 9, "svg.fonttype": "none", "svg.hashsalt": "xconv",
-                 "axes.spines.top": False, "axes.spines.right": False}  # fmt: skip
+    coloured = ("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color")
+    settings: dict[str, Any] = dict.fromkeys(coloured, INK)
+    settings |= {"font.family": "sans-serif", "font.size": 9, "svg.fonttype": "none", "svg.hashsalt": "xconv"}
+    settings |= {"axes.spines.top": False, "axes.spines.right": False}
     with matplotlib.rc_context(settings):
-        return pyplot.subplots(1, count, figsize=(width, height), squeeze=False)
+        figure = Figure(figsize=(width, height))
+        return figure, figure.subplots(1, count, squeeze=False)
 
 
 def by_depth(report: Report) -> str:

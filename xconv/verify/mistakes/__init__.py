@@ -151,8 +151,7 @@ def pair(case: Case, seed: int = 0, scramble: bool = False) -> Pair:
     rooms = [import_module(f"{__name__}.{case.family}.{side}") for side in ("torch", "keras")]
     training = None
     if case.mode == "training":
-        training = tuple(_setup(getattr(room, case.recipe), getattr(room, case.net), varied)
-                         for room, varied in zip(rooms, (case.torch, case.keras), strict=True))  # fmt: skip
+        training = (_setup(case, rooms[0], case.torch), _setup(case, rooms[1], case.keras))
     torch = torch_factory(getattr(rooms[0], case.net), case.torch, seed)
     load = getattr(rooms[1], f"load_{case.net.lower()}") if case.mode == "weights" else None
     names: dict[str, str] | None = {} if scramble and not load else None
@@ -172,7 +171,9 @@ def pair(case: Case, seed: int = 0, scramble: bool = False) -> Pair:
     )
 
 
-def _setup(recipe: Callable, net: Callable, varied: Mapping[str, Any]) -> Callable:
+def _setup(case: Case, room: Any, varied: Mapping[str, Any]) -> Callable:
+    """The training function of one side: its words are those that the net did not take."""
+    recipe, net = getattr(room, case.recipe), getattr(room, case.net)
     rest = {word: value for word, value in varied.items() if word not in wanted(net, varied)}
     return lambda model: recipe(model, **wanted(recipe, rest))
 

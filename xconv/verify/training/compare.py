@@ -207,7 +207,7 @@ class Comparison:
         def gradients(loss: Any = None) -> list[Arrays]:
             return [sides.to_torch(gradient(s, sides.to_keras(p), loss)) for s, p in zip(steps, fed, strict=True)]
 
-        def gap(mine: list[Arrays]) -> Difference:
+        def gap(mine: Sequence[Arrays]) -> Difference:
             pairs = [(g, r) for a, b in zip(mine, wanted, strict=True) for g, r in zip(a, b, strict=True)]
             return Difference(max(float(np.abs(g - r).max()) for g, r in pairs), max(apart(g, r) for g, r in pairs))
 
@@ -232,7 +232,7 @@ class Comparison:
         if len(sides.shapes) == 1:
             one = [[g[0] for g in found] for found in (mine, wanted, fed)]
             classes = [t[0] for t in sides.targets]
-            for t in transforms(*one, classes):
+            for t in transforms(one[0], one[1], one[2], classes):
                 tried = [[t.apply(g, p, y)] for g, p, y in zip(one[0], one[2], classes, strict=True)]
                 if gap(tried).max_rel <= max(1e-7, self.allowed):
                     mend = "let both losses do the same"

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -86,26 +87,44 @@ def transforms(mine: Sequence[np.ndarray], theirs: Sequence[np.ndarray], outputs
         places = outputs[0][0, 0].size
         numbers |= {"places": places, "examples and places": n * places}
     for what, count in numbers.items():
-        yield Transform("loss.reduction", f"the reference sums over {what} where this averages ({count})",
-                        lambda g, p, y, c=count: g * c)  # fmt: skip
-        yield Transform("loss.reduction", f"the reference averages over {what} where this sums ({count})",
-                        lambda g, p, y, c=count: g / c)  # fmt: skip
+        said = f"the reference sums over {what} where this averages ({count})"
+        yield Transform("loss.reduction", said, partial(_times, count))
+        said = f"the reference averages over {what} where this sums ({count})"
+        yield Transform("loss.reduction", said, partial(_times, 1 / count))
     if wanted[0].ndim == outputs[0].ndim or wanted[0].dtype.kind != "i":
         return
-    if (weights := _class_weights(mine, outputs, wanted)) is not None:
-        yield Transform("loss.class_weight", "the reference divides by the sum of the weights, this by their number",
-                        lambda g, p, y: g * y.size / weights[y].sum())  # fmt: skip
-    if (weights := _class_weights(theirs, outputs, wanted)) is not None:
-        yield Transform("loss.class_weight", "this divides by the sum of the weights, the reference by their number",
-                        lambda g, p, y: _entropy(p, y) * _spread(weights[y], p) / y.size)  # fmt: skip
+    if (here := _class_weights(mine, outputs, wanted)) is not None:
+        said = "the reference divides by the sum of the weights, this by their number"
+        yield Transform("loss.class_weight", said, partial(_by_sum, here))
+    if (there := _class_weights(theirs, outputs, wanted)) is not None:
+        said = "this divides by the sum of the weights, the reference by their number"
+        yield Transform("loss.class_weight", said, partial(_by_number, there))
     if (ratios := _ratios(mine, theirs, wanted)) is not None:
         said = f"classes weigh {np.round(ratios, 6).tolist()} times as much in the reference"
-        yield Transform("loss.class_weight", said,
-                        lambda g, p, y: g * _spread(ratios[y], p))  # fmt: skip
-    share = _smoothing(mine, theirs, outputs, wanted)
-    if share is not None:
-        yield Transform("loss.label_smoothing", f"the reference smooths labels by {share:g} more",
-                        lambda g, p, y: g - share * _uniform(p, y) / y.size)  # fmt: skip
+        yield Transform("loss.class_weight", said, partial(_by_class_ratio, ratios))
+    if (share := _smoothing(mine, theirs, outputs, wanted)) is not None:
+        said = f"the reference smooths labels by {share:g} more"
+        yield Transform("loss.label_smoothing", said, partial(_smoothed, share))
+
+
+def _times(factor: float, g: np.ndarray, outputs: np.ndarray, classes: np.ndarray) -> np.ndarray:
+    return factor * g
+
+
+def _by_sum(weights: np.ndarray, g: np.ndarray, outputs: np.ndarray, classes: np.ndarray) -> np.ndarray:
+    return g * classes.size / weights[classes].sum()
+
+
+def _by_number(weights: np.ndarray, g: np.ndarray, outputs: np.ndarray, classes: np.ndarray) -> np.ndarray:
+    return _entropy(outputs, classes) * _spread(weights[classes], outputs) / classes.size
+
+
+def _by_class_ratio(ratios: np.ndarray, g: np.ndarray, outputs: np.ndarray, classes: np.ndarray) -> np.ndarray:
+    return g * _spread(ratios[classes], outputs)
+
+
+def _smoothed(share: float, g: np.ndarray, outputs: np.ndarray, classes: np.ndarray) -> np.ndarray:
+    return g - share * _uniform(outputs, classes) / classes.size
 
 
 def _spread(values: np.ndarray, outputs: np.ndarray) -> np.ndarray:

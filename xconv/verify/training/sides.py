@@ -70,12 +70,17 @@ class Carrier:
         return next((p.torch.path for p in self.pairs if p.keras.path == keras_path), "")
 
 
+def _tuple(name: str | tuple[str, ...]) -> tuple[str, ...]:
+    return (name,) if isinstance(name, str) else name
+
+
 def _slots(row: Rule | None, a: Leaf, b: Leaf) -> list[tuple[tuple[str, ...], tuple[str, ...]]]:
     """Names of weights that belong together: torch's and Keras's."""
     if row:
-        names = [tuple((n,) if isinstance(n, str) else n for n in (s.torch, s.keras)) for s in row]
+        names = [(_tuple(slot.torch), _tuple(slot.keras)) for slot in row]
         return [(x, y) for x, y in names if set(x) <= set(a.weights) and set(y) <= set(b.weights)]
-    found, left = [], dict(a.weights)
+    found: list[tuple[tuple[str, ...], tuple[str, ...]]] = []
+    left = dict(a.weights)
     for name, room in b.weights.items():
         fits = [n for n, w in left.items() if w.size == room.size]
         fits = [name] if name in fits else fits

@@ -195,7 +195,7 @@ def _fed(array: np.ndarray) -> torch.Tensor:
 def _rule(kind: str, group: Mapping[str, Any]) -> Rule:
     decay = float(group.get("weight_decay", 0.0))
     decoupled = kind == "AdamW" or bool(group.get("decoupled_weight_decay"))
-    common = {"coupled": 0.0 if decoupled else decay, "decoupled": decay if decoupled else 0.0}
+    common: dict[str, Any] = {"coupled": 0.0 if decoupled else decay, "decoupled": decay if decoupled else 0.0}
     if kind == "SGD":
         return Rule("sgd", momentum=group["momentum"], dampening=group["dampening"], nesterov=group["nesterov"],
                     **common)  # fmt: skip

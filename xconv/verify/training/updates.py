@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-Arrays = dict[str, np.ndarray]
+Arrays = dict[Any, np.ndarray]  # by the key of a weight
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Clip:
     bound: float = 0.0
     slack: float = 0.0  # torch's clip_grad_norm_ divides by the norm plus 1e-6
 
-    def __call__(self, gradients: Mapping[str, np.ndarray]) -> Arrays:
+    def __call__(self, gradients: Mapping[Any, np.ndarray]) -> Arrays:
         norms = {key: float(np.sqrt((g * g).sum())) for key, g in gradients.items()}
         if self.scope == "value":
             return {key: np.clip(g, -self.bound, self.bound) for key, g in gradients.items()}
@@ -137,9 +137,9 @@ _FORMULAS = {"sgd": _sgd, "adam": _adam, "rmsprop": _rmsprop, "adagrad": _adagra
 class Optimizer:
     """All rules of a side, its clipping, and the rates it really used: one for each step and weight."""
 
-    rules: Mapping[str, Rule]
+    rules: Mapping[Any, Rule]
     clip: Clip
-    rates: Sequence[Mapping[str, float]]
+    rates: Sequence[Mapping[Any, float]]
 
     @property
     def modelled(self) -> bool:
@@ -178,7 +178,7 @@ class Mover:
         self.states = {key: State() for key in optimizer.rules}
         self.step = 0
 
-    def __call__(self, weights: Mapping[str, np.ndarray], gradients: Mapping[str, np.ndarray]) -> Arrays:
+    def __call__(self, weights: Mapping[Any, np.ndarray], gradients: Mapping[Any, np.ndarray]) -> Arrays:
         """Weights after one step; those without a rule stay."""
         o = self.optimizer
         moving = {key: g for key, g in gradients.items() if key in o.rules and o.rules[key].trained}
