@@ -1,5 +1,6 @@
 """The verifier's stages, one after the other."""
 
+import resource
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
@@ -10,13 +11,14 @@ import numpy as np
 
 from ..errors import XconvError, one_of
 from .align import Alignment, align
-from .compare import Session, outputs_of, output_move, walk
+from .chance import same, silence
+from .compare import Fault, Session, output_move, outputs_of, walk
 from .diagnose import Doctor, divergence
 from .holders import holders, leaf
 from .match import AGREE_OUTPUT, difference
 from .model import Depth, Difference, Divergence, Report, Trace, Verdict
 from .sides import Side
-from .transfer import Transfer, carry_all
+from .transfer import Carrier, Transfer, carry_all
 
 MODES = ("from-torch", "from-keras", "as-is")
 LAWS = 1e-2  # beyond this no rounding of a constant to float32 explains a difference of the outputs
@@ -80,8 +82,11 @@ def verify(
         if probes:
             case.probe(result, xs, seed, clock)
             clock("probes")
-        case.user(result, ours, xs)
-    return case.report(result, clock, T, K, alignment, transfer)
+        findings = case.train(training, xs, steps, seed, alignment, transfer) if training else None
+        clock("training")
+    case.user(result, ours, theirs, xs, weights, T)
+    clock("user's dtype")
+    return case.report(result, clock, T, K, alignment, transfer, findings)
 
 
 class Case:
@@ -136,13 +141,22 @@ class Case:
             from .law.keras import apply_laws
 
             apply_laws(session)
+        chance: list[Any] = []
+        if not same(self.torch.run(xs), T.results):
+            chance = silence(session)
         doctor = Doctor(session)
         walk(session, doctor)
+        if chance:
+            proven = not doctor.found and self.outputs(T, session)[1]
+            listed = [replace(d, confirmed=proven) for _, d in chance]
+            return Result(session, apart, False, [*listed, *(divergence(f) for f in doctor.found)])
         if not doctor.found:  # laws alone parted them
             _, good = self.outputs(T, session)
             if good:
                 return Result(session, apart, True, [])
-        return Result(session, apart, False, [divergence(f) for f in doctor.found])
+        found = Result(session, apart, False, [divergence(f) for f in doctor.found])
+        found.worst = worst(doctor.found[0].fault) if doctor.found else {}
+        return found
 
     def probe(self, result: "Result", xs: Sequence[np.ndarray], seed: int, clock: Clock) -> None:
         """Run both sides in other ways; what parts them there is added to the result."""
@@ -235,26 +249,73 @@ class Case:
             side.write(tensor, array)
         carry_all(session.alignment, self.torch, self.keras, session.traces, self.mode)
 
-    def user(self, result: "Result", model: Any, xs: Sequence[np.ndarray]) -> None:
-        """Reserved for the figure in the user's own dtype."""
+    def train(self, training: Any, xs: Sequence[np.ndarray], steps: int, seed: int, alignment: Any, transfer: Transfer) -> Any:
+        """Compare training steps, from the weights that both sides now hold."""
+        from .probes import _like
+        from .training.compare import compare_training
+        from .training.sides import Pair
 
-    def report(self, result: "Result", clock: Clock, T: Trace, K: Trace, alignment, transfer) -> Report:
+        carrier = Carrier(alignment, self.torch, self.keras, ())  # type: ignore[arg-type]
+        carrier.transfer = transfer
+        pairs = [Pair(t, k, carrier.row(t, k)) for t, k in alignment.pairs]
+
+        def batches(step: int) -> tuple[list[np.ndarray], list[np.ndarray]]:
+            rng = np.random.default_rng([seed, 3, step])
+            drawn = list(xs) if step == 0 else [_like(x, x.shape, rng) for x in xs]
+            return drawn, self.arrange(drawn)
+
+        return compare_training(self.torch.model, self.keras.model, training, batches, pairs=pairs, steps=steps, seed=seed)
+
+    def user(self, result: "Result", torch_model: Any, keras_model: Any, xs: Sequence[np.ndarray], mode: str, T: Trace) -> None:
+        """The figure that will be seen in production: the same run in the user's own dtype, where no weight was moved."""
+        if mode != "as-is":
+            return
+        from .load import keras as keras_door
+        from .load import torch as torch_door
+
+        narrow = [x.astype(np.float32) if x.dtype.kind == "f" else x for x in xs]
+        try:
+            ours = torch_door.side(torch_model, "float32").run(narrow)
+            theirs = keras_door.side(keras_model).run(self.arrange(narrow), False)
+        except XconvError as error:
+            result.notes.append(f"not run in float32: {error}")
+            return
+        found = Difference(0.0, 0.0)
+        for a, b in zip(ours, theirs, strict=False):
+            move = output_move(a, b, self.layout)
+            apart = difference(move(a), b) if move else Difference(float("inf"), float("inf"))
+            found = max(found, apart, key=lambda d: d.max_rel)
+        result.figure = {"dtype": "float32", **found.to_json()}
+
+    def report(self, result: "Result", clock: Clock, T: Trace, K: Trace, alignment, transfer, findings=None) -> Report:
         alone = {side: tuple(h.path for h in found if h.path not in transfer.handled)
                  for side, found in (("torch", alignment.torch_alone), ("keras", alignment.keras_alone))}  # fmt: skip
         whole = not any(alone.values()) and not transfer.refused
         verdict = Verdict.DIFFERENT if not result.good else Verdict.EQUIVALENT if whole else Verdict.UNPROVEN
+        divergences, compared, notes = list(result.divergences), {}, list(result.notes)
+        if findings is not None:
+            divergences += findings.divergences
+            compared, notes = dict(findings.compared), [*notes, *findings.notes, *findings.unproven]
+            if findings.divergences:
+                verdict = Verdict.DIFFERENT
+            elif findings.unproven and verdict is Verdict.EQUIVALENT:
+                verdict = Verdict.UNPROVEN
         return Report(
             verdict,
             compared={"weights": transfer.carried, "steps": len(alignment.pairs), "outputs": len(T.outputs),
-                      "probes": result.probes},
+                      "probes": result.probes, **compared},
             output=result.apart,
-            divergences=tuple(result.divergences),
+            divergences=tuple(divergences),
             unmatched=alone,
             refused=tuple(transfer.refused),
-            notes=tuple(dict.fromkeys([*transfer.notes, *result.session.laws, *result.session.skipped, *result.notes])),
+            notes=tuple(dict.fromkeys([*transfer.notes, *result.session.laws, *result.session.skipped, *notes])),
             pairs=tuple((t.path, k.path) for t, k in alignment.pairs),
             depth=tuple(Depth(a.path, b.path, b.kind, r) for a, b, r in result.session.depth),
+            worst=result.worst,
+            graph={"torch": graph(T), "keras": graph(K)},
+            user=result.figure,
             seconds=clock.seconds,
+            peak_mib=round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
         )  # fmt: skip
 
 
@@ -265,6 +326,8 @@ class Result:
         self.session, self.apart, self.good, self.divergences = session, apart, good, divergences
         self.probes = ["default"]
         self.notes: list[str] = []
+        self.worst: dict[str, np.ndarray] = {}
+        self.figure: dict[str, Any] = {}  # in the user's own dtype
 
     @property
     def structure(self) -> tuple:
@@ -277,7 +340,7 @@ class Result:
         self.session.laws += [law for law in other.session.laws if law not in self.session.laws]
         if not other.good:
             if self.good:
-                self.apart = other.apart
+                self.apart, self.worst = other.apart, other.worst
             self.good = False
 
 
@@ -286,6 +349,20 @@ def _keys(d: Divergence) -> list[tuple]:
     torch, keras = d.torch.path if d.torch else "", d.keras.path if d.keras else ""
     keys = [("both", torch, keras), ("torch", torch, d.cause), ("keras", keras, d.cause)]
     return [k for k in keys if k[1] or k[0] == "both"]
+
+
+def worst(fault: Fault) -> dict[str, np.ndarray]:
+    """The tensors at a fault, in torch layout."""
+    if fault.actual is None or fault.actual.shape != fault.expected.shape:
+        return {}
+    move = (lambda a: np.moveaxis(a, -1, 1)) if fault.expected.ndim > 3 else (lambda a: a)
+    return {"torch": move(fault.expected), "keras": move(fault.actual)}
+
+
+def graph(trace: Trace) -> list[dict[str, Any]]:
+    """A trace's steps as boxes and arrows."""
+    at = {v: s.index for s in trace.steps for v in s.outputs}
+    return [{"path": s.path, "kind": s.kind, "inputs": sorted({at[v] for v in s.inputs if v in at})} for s in trace.steps]
 
 
 def made_for_its_size(d: Divergence, result: "Result") -> bool:

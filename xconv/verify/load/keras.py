@@ -75,3 +75,16 @@ def side(model: keras.Layer) -> Side:
         "keras", model, lambda inputs, training=False: tracing.trace(model, inputs, training), run, weights_of, write,
         to_numpy, from_numpy, nullcontext, {layer.path: layer for layer in model._flatten_layers()},
     )  # fmt: skip
+
+
+def saved(path: Any) -> keras.Model:
+    """A model from a .keras or .h5 file, without running code that the file may hold.
+
+    Raises:
+        XconvError: if the file is broken, or needs code to be read.
+    """
+    try:
+        return keras.saving.load_model(path, compile=False, safe_mode=True)
+    except Exception as error:
+        text = next((line for line in str(error).strip().splitlines() if line.strip()), type(error).__name__)
+        raise XconvError(f"{path} cannot be read as a Keras model: {text[:300]}") from error

@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from typing import Any
 
 import keras
-import numpy as np
 
 from ...frameworks.keras import to_numpy
 
