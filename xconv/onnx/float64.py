@@ -44,6 +44,7 @@ def lower(model: onnx.ModelProto) -> onnx.ModelProto:
     Raises:
         XconvError: for an operator that it lacks and that is not rewritten here.
     """
+    model = _renamed(model)
     arrays = {t.name: numpy_helper.to_array(t) for t in model.graph.initializer}
     pen = Graph({}, opset=model.opset_import[0].version, dtype=np.dtype("float64"))
     for tensor in model.graph.initializer:
@@ -58,6 +59,18 @@ def lower(model: onnx.ModelProto) -> onnx.ModelProto:
             pen._nodes.append(node)
     return pen.finish({o.name: o for o in model.graph.output}, list(model.graph.input), model.graph.name,
                       {p.key: p.value for p in model.metadata_props})  # fmt: skip
+
+
+def _renamed(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The same graph with inner values named otherwise than the pen names what it writes."""
+    copy = onnx.ModelProto()
+    copy.CopyFrom(model)
+    outer = {value.name for value in copy.graph.output}
+    names = {name: f"given.{name}" for node in copy.graph.node for name in node.output if name not in outer}
+    for node in copy.graph.node:
+        node.input[:] = [names.get(name, name) for name in node.input]
+        node.output[:] = [names.get(name, name) for name in node.output]
+    return copy
 
 
 def _writer(pen: Graph, value: str) -> int:
@@ -234,7 +247,15 @@ def _gemm(g, a, w, b="", *, transA=0, transB=0, alpha=1.0, beta=1.0):
     return g.Add(y, b) if b else y
 
 
+def _mean(g, *xs):
+    total = xs[0]
+    for x in xs[1:]:
+        total = g.Add(total, x)
+    return g.Div(total, g.const("count", np.float64(len(xs))))
+
+
 LOWERED: dict[str, Callable[..., str]] = {
+    "Mean": _mean,
     "Gemm": _gemm,
     "Conv": _conv,
     "ConvTranspose": _conv_transpose,
