@@ -52,6 +52,7 @@ def export(
         bool, typer.Option("--lower-float64", help="float64 in operators of ONNX Runtime.")
     ] = False,
     fold: Annotated[bool, typer.Option("--fold", help="Normalisations go into the convolutions before them.")] = False,
+    example: Annotated[bool, typer.Option("--example", help="Keep an input and its answer for the web page.")] = False,
     exact: Annotated[bool | None, typer.Option(help="Hold the graph to the source in float64 too.")] = None,
     int8: Annotated[Path | None, typer.Option(help="Quantise with these calibration inputs: .npz or .npy.")] = None,
     compare: Annotated[
@@ -77,7 +78,8 @@ def export(
     given = shapes[0] if len(shapes) == 1 else shapes or None
     done = write(
         subject, out, given, weights=weights, case=case, against=against, runtimes=check, dtype=dtype, layout=layout,
-        opset=opset, dynamic=dynamic, lower_float64=lower_float64, fold=fold, exact=exact, int8=int8, force=force,
+        opset=opset, dynamic=dynamic, lower_float64=lower_float64, fold=fold, example=example, exact=exact, int8=int8,
+        force=force,
     )  # fmt: skip
     console = _console()
     show(done, console)

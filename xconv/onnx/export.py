@@ -8,8 +8,8 @@ users' own models name their framework in the metadata.
 
 import json
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +23,13 @@ from ..carry import Leaves
 from ..dtypes import numpy_dtype
 from ..errors import XconvError
 from . import check, files
-from .float64 import lower, widen
+from .float64 import lower
 from .graph import OPSET, Graph
+from .hold import hold, record, remember, wide_of
 from .quantize import Cost, quantised
 from .runtimes import Runtime, chosen, runtimes
-from .shapes import axes, finished, multiply_adds, skeleton
-from .sources import Options, Source, block_source, channels_first, channels_last, model_source
+from .shapes import axes, finished, skeleton
+from .sources import Options, Source, block_source, model_source
 
 LAYOUTS = ("channels_first", "channels_last")
 
@@ -154,6 +155,7 @@ def export(
     dynamic: str | None = None,
     lower_float64: bool = False,
     fold: bool = False,
+    example: bool = False,
     exact: bool | None = None,
     int8: Any = None,
     force: bool = False,
@@ -180,6 +182,7 @@ def export(
         lower_float64: write float64 convolutions with operators that ONNX Runtime has in double.
         fold: of a model: put normalisations into the convolutions before them, as the blocks' graphs do; fewer nodes,
             but their own weights cannot be had back from the file.
+        example: put the given input and the source's answer into the file's metadata, for the web page to compare with.
         exact: hold the graph to the source in float64 first; by default if that takes less than some seconds.
         int8: calibration inputs (an array, or an .npz or .npy file), channels first: the file then holds 8-bit weights
             and activations (QDQ), and tells how far it is from float.
@@ -192,9 +195,8 @@ def export(
     files.target(path, force)
     numpy_dtype(dtype)
     subject = _source(source, input_shape, weights, case, against)
-    return export_source(
-        subject, path, Options(dtype, layout, opset, dynamic, lower_float64, fold), runtimes, force, exact, int8
-    )
+    options = Options(dtype, layout, opset, dynamic, lower_float64, fold, example)
+    return export_source(subject, path, options, runtimes, force, exact, int8)
 
 
 def _source(source: Any, shape: Any, weights: Any, case: str | Case | None, against: str | None = None) -> Source:
@@ -237,12 +239,14 @@ def export_source(
     written = time.perf_counter()
     engines = _engines(names, options)
     onnx.checker.check_model(skeleton(model), full_check=True)
-    checks = hold(model, source, engines, options, exact, _wide(source, model, route, options))
-    _record(model, checks, engines)
+    checks = hold(model, source, engines, options, exact, wide_of(source, model, route, options))
+    record(model, checks, engines)
+    if options.example:
+        remember(model, source, options, checks[-1].allowed)
     cost = None
     if int8 is not None:
-        if (options.dtype, options.layout) != ("float32", "channels_first"):
-            raise XconvError("int8 starts from a float32 file with channels first")
+        if (options.dtype, options.layout, options.example) != ("float32", "channels_first", False):
+            raise XconvError("int8 starts from a float32 file with channels first and no example")
         model, cost = quantised(model, int8)
     files.write(model, path, force)
     return Exported(
@@ -251,18 +255,6 @@ def export_source(
         {i.name: dims(i) for i in model.graph.input}, {o.name: dims(o) for o in model.graph.output}, tuple(checks),
         {"write": written - begin, "check": time.perf_counter() - written}, cost,
     )  # fmt: skip
-
-
-def _wide(source: Source, model: onnx.ModelProto, route: str, options: Options) -> Callable[[], onnx.ModelProto] | None:
-    """How the graph is had in float64; what folds a normalisation must do so in float64 to be held to 1e-10.
-
-    The frameworks' own exporters fold in float32, so their files are held to rounding in float32 only.
-    """
-    if route not in ("block", "direct"):
-        return None
-    if route == "block" or options.fold:
-        return lambda: source.write(replace(options, dtype="float64"))[0]
-    return lambda: widen(model)
 
 
 def _engines(names: str | Sequence[str] | None, options: Options) -> list[Runtime]:
@@ -291,103 +283,3 @@ def _engines(names: str | Sequence[str] | None, options: Options) -> list[Runtim
 def dims(info: onnx.ValueInfoProto) -> tuple[int | str, ...]:
     """A declared shape: sizes, and names where they vary."""
     return tuple(d.dim_param or d.dim_value for d in info.type.tensor_type.shape.dim)
-
-
-def hold(
-    model: onnx.ModelProto,
-    source: Source,
-    engines: Sequence[Runtime],
-    options: Options,
-    exact: bool | None = None,
-    wide: Callable[[], onnx.ModelProto] | None = None,
-) -> list[check.Check]:
-    """Every runtime at every shape against the source; without a source that can be run, against each other in float64.
-
-    Raises:
-        ExportError: at a disagreement.
-    """
-    turned = options.layout == "channels_last"
-    to, back = (channels_last, channels_first) if turned else (np.asarray, np.asarray)
-    fixed = [[not d.dim_param for d in i.type.tensor_type.shape.dim] for i in model.graph.input]
-    if turned:
-        fixed = [[f[0], f[-1], *f[1:-1]] if len(f) > 2 else f for f in fixed]
-    shapes = check.shapes_to_run(source.shapes, fixed)
-    kind = numpy_dtype(options.dtype)
-    names = [i.name for i in model.graph.input]
-
-    def feeds(wanted: check.Shapes) -> list[np.ndarray]:
-        if source.feeds:
-            xs = source.feeds(wanted)
-        else:
-            xs = [check.numbers(s, 1, n, "float32") for n, s in zip(names, wanted, strict=True)]
-        return [to(x.astype(kind) if x.dtype.kind == "f" else x) for x in xs]
-
-    def answers(dtype: str) -> check.Source:
-        run = source.run(dtype) if source.run else _evaluator(model)
-        return lambda xs: [to(y) for y in run([back(x) for x in xs])]
-
-    own = "float64" if options.dtype == "float64" else "float32"
-    done = check.run_checks(model, answers(own), shapes, engines, options.dtype, feeds)
-    if exact is None:
-        exact = options.dtype == "float32" and multiply_adds(model) <= EXACT_UP_TO
-    if exact and source.run and wide:
-        try:
-            done = [*exactly(wide(), answers("float64"), shapes[:3], feeds, source.framework), *done]
-        except check.NoTwin as reason:
-            done = [check.Check("in float64", shapes[0], None, 0.0, f"not held: {reason}"), *done]
-    return done
-
-
-EXACT_UP_TO = 5_000_000_000  # multiply-adds that are run again in float64 unless asked otherwise: some seconds
-
-
-FLOAT32_ATTRIBUTES = frozenset({"LeakyRelu", "Elu", "Celu", "Selu", "HardSigmoid"})
-
-
-def exactly(
-    model: onnx.ModelProto, source: check.Source, shapes: Sequence[check.Shapes], feeds: Callable, framework: str
-) -> list[check.Check]:
-    """The graph in float64, where rounding hides nothing: a wrong epsilon of 1e-8 would show.
-
-    ONNX holds attributes in float32 at any dtype, so each slope may be off by float32's unit roundoff. Keras rounds
-    some constants so too (slopes, resizing, on torch dense layers).
-
-    Raises:
-        ExportError: at a disagreement.
-    """
-    rounded = 16 if framework == "keras" else sum(node.op_type in FLOAT32_ATTRIBUTES for node in model.graph.node)
-    bound = 1e-10 + rounded * check.UNIT_ROUNDOFF["float32"]
-    engine = next(r for r in runtimes().values() if "float64" in r.dtypes | r.lowered and r.available())
-    plain = wide = model
-    try:
-        wide = lower(plain) if "float64" in engine.lowered else plain
-        engine.open(wide.SerializeToString())
-    except XconvError:  # an operator that it has not in double
-        engine, wide = runtimes()["reference"], plain
-
-    def doubled(wanted: check.Shapes) -> list[np.ndarray]:
-        return [x.astype("float64") if x.dtype.kind != "i" else x for x in feeds(wanted)]
-
-    found = check.run_checks(wide, source, shapes, [engine], "float64", doubled, bound)
-    return [replace(c, runtime=f"{c.runtime} in float64") for c in found]
-
-
-def _evaluator(model: onnx.ModelProto):
-    """Who answers when no framework can: the reference evaluator on the same graph in float64."""
-    run = runtimes()["reference"].open(widen(model).SerializeToString())
-    names = [i.name for i in model.graph.input]
-    return lambda xs: run(
-        {n: x.astype("float64") if x.dtype.kind == "f" else x for n, x in zip(names, xs, strict=True)}
-    )
-
-
-def _record(model: onnx.ModelProto, checks: Sequence[check.Check], engines: Sequence[Runtime]) -> None:
-    """Write into the file what it was held to; not the differences, which are the rounding of one framework."""
-    ran = [c for c in checks if c.difference is not None]
-    said = {
-        "runtimes": {r.name: r.version for r in engines},
-        "shapes": [list(map(list, shapes)) for shapes in dict.fromkeys(c.shapes for c in ran)],
-        "allowed": max((c.allowed for c in ran), default=0.0),
-    }
-    entry = model.metadata_props.add()
-    entry.key, entry.value = "checked", json.dumps(said)

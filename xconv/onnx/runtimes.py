@@ -15,11 +15,12 @@ import tempfile
 from atexit import register
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import cache, cached_property
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import onnx
@@ -236,17 +237,31 @@ class JavaScript(Runtime):
         key = self._ask({"open": b64encode(model).decode(), "threads": threads})["session"]
 
         def run(feeds: Feeds) -> list[np.ndarray]:
-            found = self._ask({"run": key, "feeds": {name: _pack(x) for name, x in feeds.items()}})
+            found = self._ask({"run": key, "feeds": {name: packed(x) for name, x in feeds.items()}})
             return [_unpack(y) for y in found["outputs"]]
 
         return run
+
+    def drop(self, model: bytes, name: str = "m.onnx") -> tuple[str, str]:
+        """What the page says of a file that is dropped on it, in a real browser: kind and sentence.
+
+        Raises:
+            RuntimeFault: if it is not chromium, or fails.
+        """
+        found = self._guarded(lambda: self._ask({"drop": b64encode(model).decode(), "name": name}), "fails")
+        return found["kind"], found["verdict"]
+
+    @cached_property
+    def _said(self) -> IO[str]:
+        """What node writes to stderr, for the sentence when it dies."""
+        return tempfile.TemporaryFile("w+")
 
     @cached_property
     def _process(self) -> subprocess.Popen:
         environment = {**os.environ, "XCONV_NODE_MODULES": str(_modules()), "XCONV_CHROMIUM": _browser() or ""}
         process = subprocess.Popen(
             ["node", str(WEB / "serve.mjs"), self.name],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._said, text=True, env=environment,
         )  # fmt: skip
         register(self.close)
         return process
@@ -255,7 +270,8 @@ class JavaScript(Runtime):
         """End the node process; the next run starts another."""
         process = self.__dict__.pop("_process", None)
         if process is not None:
-            process.stdin.close()
+            with suppress(BrokenPipeError):
+                process.stdin.close()
             try:
                 process.wait(10)
             except subprocess.TimeoutExpired:
@@ -275,14 +291,18 @@ class JavaScript(Runtime):
             line = ""
         if not line:
             self.close()
-            raise RuntimeFault(f"runtime {self.name} died; it was asked to {next(iter(question))}")
+            self._said.seek(0)
+            lines = [line.strip() for line in self._said.read().splitlines() if "Error" in line]
+            why = f": {lines[-1][:200]}" if lines else ""
+            raise RuntimeFault(f"runtime {self.name} died when asked to {next(iter(question))}{why}")
         answer = json.loads(line)
         if "error" in answer:
             raise RuntimeError(answer["error"])
         return answer
 
 
-def _pack(x: np.ndarray) -> dict:
+def packed(x: np.ndarray) -> dict:
+    """An array as JSON: dtype, shape and base64 of its bytes."""
     return {"dtype": x.dtype.name, "shape": x.shape, "data": b64encode(np.ascontiguousarray(x).tobytes()).decode()}
 
 

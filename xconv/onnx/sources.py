@@ -30,6 +30,7 @@ class Options:
     dynamic: str | None = None
     lower: bool = False
     fold: bool = False
+    example: bool = False
     metadata: Mapping[str, str] = field(default_factory=dict)
 
 

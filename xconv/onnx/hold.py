@@ -1,0 +1,159 @@
+"""A graph held to its source: in float64, then in the file's dtype, at every shape, by every runtime asked."""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import numpy as np
+import onnx
+from onnx import helper
+
+from ..dtypes import numpy_dtype
+from ..errors import XconvError
+from . import check
+from .float64 import lower, widen
+from .runtimes import Runtime, packed, runtimes
+from .shapes import multiply_adds
+from .sources import Options, Source, channels_first, channels_last
+
+
+def wide_of(
+    source: Source, model: onnx.ModelProto, route: str, options: Options
+) -> Callable[[], onnx.ModelProto] | None:
+    """How the graph is had in float64; what folds a normalisation must do so in float64 to be held to 1e-10.
+
+    The frameworks' own exporters fold in float32, so their files are held to rounding in float32 only.
+    """
+    if route not in ("block", "direct"):
+        return None
+    if route == "block" or options.fold:
+        return lambda: source.write(replace(options, dtype="float64"))[0]
+    return lambda: widen(model)
+
+
+def hold(
+    model: onnx.ModelProto,
+    source: Source,
+    engines: Sequence[Runtime],
+    options: Options,
+    exact: bool | None = None,
+    wide: Callable[[], onnx.ModelProto] | None = None,
+) -> list[check.Check]:
+    """Every runtime at every shape against the source; without a source that can be run, against each other in float64.
+
+    Raises:
+        ExportError: at a disagreement.
+    """
+    to, back = turns(options)
+    fixed = [[not d.dim_param for d in i.type.tensor_type.shape.dim] for i in model.graph.input]
+    if options.layout == "channels_last":
+        fixed = [[f[0], f[-1], *f[1:-1]] if len(f) > 2 else f for f in fixed]
+    shapes = check.shapes_to_run(source.shapes, fixed)
+
+    def feeds(wanted: check.Shapes) -> list[np.ndarray]:
+        return [to(x) for x in inputs(model, wanted, options)]
+
+    def answers(dtype: str) -> check.Source:
+        run = source.run(dtype) if source.run else evaluator(model)
+        return lambda xs: [to(y) for y in run([back(x) for x in xs])]
+
+    own = "float64" if options.dtype == "float64" else "float32"
+    done = check.run_checks(model, answers(own), shapes, engines, options.dtype, feeds)
+    if exact is None:
+        exact = options.dtype == "float32" and multiply_adds(model) <= EXACT_UP_TO
+    if exact and source.run and wide:
+        try:
+            done = [*exactly(wide(), answers("float64"), shapes[:3], feeds, source.framework), *done]
+        except check.NoTwin as reason:
+            done = [check.Check("in float64", shapes[0], None, 0.0, f"not held: {reason}"), *done]
+    return done
+
+
+EXACT_UP_TO = 5_000_000_000  # multiply-adds that are run again in float64 unless asked otherwise: some seconds
+
+
+FLOAT32_ATTRIBUTES = frozenset({"LeakyRelu", "Elu", "Celu", "Selu", "HardSigmoid"})
+
+
+def exactly(
+    model: onnx.ModelProto, source: check.Source, shapes: Sequence[check.Shapes], feeds: Callable, framework: str
+) -> list[check.Check]:
+    """The graph in float64, where rounding hides nothing: a wrong epsilon of 1e-8 would show.
+
+    ONNX holds attributes in float32 at any dtype, so each slope may be off by float32's unit roundoff. Keras rounds
+    some constants so too (slopes, resizing, on torch dense layers).
+
+    Raises:
+        ExportError: at a disagreement.
+    """
+    rounded = 16 if framework == "keras" else sum(node.op_type in FLOAT32_ATTRIBUTES for node in model.graph.node)
+    bound = 1e-10 + rounded * check.UNIT_ROUNDOFF["float32"]
+    engine = next(r for r in runtimes().values() if "float64" in r.dtypes | r.lowered and r.available())
+    plain = wide = model
+    try:
+        wide = lower(plain) if "float64" in engine.lowered else plain
+        engine.open(wide.SerializeToString())
+    except XconvError:  # an operator that it has not in double
+        engine, wide = runtimes()["reference"], plain
+
+    def doubled(wanted: check.Shapes) -> list[np.ndarray]:
+        return [x.astype("float64") if x.dtype.kind != "i" else x for x in feeds(wanted)]
+
+    found = check.run_checks(wide, source, shapes, [engine], "float64", doubled, bound)
+    return [replace(c, runtime=f"{c.runtime} in float64") for c in found]
+
+
+def turns(options: Options) -> tuple[Callable, Callable]:
+    """How arrays get to the file's layout, and back to channels first."""
+    return (channels_last, channels_first) if options.layout == "channels_last" else (np.asarray, np.asarray)
+
+
+def inputs(model: onnx.ModelProto, shapes: check.Shapes, options: Options) -> list[np.ndarray]:
+    """Random inputs, channels first, that every dtype from float16 on holds alike; zeros and ones where integers go."""
+    kind, found = numpy_dtype(options.dtype), []
+    for info, shape in zip(model.graph.input, shapes, strict=True):
+        own = helper.tensor_dtype_to_np_dtype(info.type.tensor_type.elem_type)
+        x = check.numbers(shape, 1, info.name, "float32")
+        found.append((x > 0).astype(own) if np.dtype(own).kind in "iu" else x.astype(kind))
+    return found
+
+
+def evaluator(model: onnx.ModelProto):
+    """Who answers when no framework can: the reference evaluator on the same graph in float64."""
+    run = runtimes()["reference"].open(widen(model).SerializeToString())
+    names = [i.name for i in model.graph.input]
+    return lambda xs: run(
+        {n: x.astype("float64") if x.dtype.kind == "f" else x for n, x in zip(names, xs, strict=True)}
+    )
+
+
+def remember(model: onnx.ModelProto, source: Source, options: Options, allowed: float) -> None:
+    """The given input and the answer to it, from the source in float64 and rounded: the same from either framework."""
+    kind = numpy_dtype(options.dtype)
+    if kind.name == "bfloat16":
+        raise XconvError("an example in bfloat16 is for no web runtime: leave --example out")
+    to, back = turns(options)
+    xs = [to(x) for x in inputs(model, source.shapes, options)]
+    run = source.run("float64") if source.run else evaluator(model)
+    ys = [to(y).astype(kind) for y in run([back(x).astype("float64") if x.dtype.kind == "f" else back(x) for x in xs])]
+    if sum(a.nbytes for a in (*xs, *ys)) > EXAMPLE_BYTES:
+        raise XconvError(f"an example above {EXAMPLE_BYTES:,} bytes would bloat the file: give a smaller --input")
+    given = {i.name: packed(x) for i, x in zip(model.graph.input, xs, strict=True)}
+    said = {"inputs": given, "outputs": [packed(y) for y in ys], "allowed": allowed}
+    entry = model.metadata_props.add()
+    entry.key, entry.value = "example", json.dumps(said)
+
+
+EXAMPLE_BYTES = 8_000_000
+
+
+def record(model: onnx.ModelProto, checks: Sequence[check.Check], engines: Sequence[Runtime]) -> None:
+    """Write into the file what it was held to; not the differences, which are the rounding of one framework."""
+    ran = [c for c in checks if c.difference is not None]
+    said = {
+        "runtimes": {r.name: r.version for r in engines},
+        "shapes": [list(map(list, shapes)) for shapes in dict.fromkeys(c.shapes for c in ran)],
+        "allowed": max((c.allowed for c in ran), default=0.0),
+    }
+    entry = model.metadata_props.add()
+    entry.key, entry.value = "checked", json.dumps(said)
