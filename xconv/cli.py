@@ -11,6 +11,7 @@ from . import files
 from .bench.command import bench
 from .errors import XconvError
 from .onnx.command import export, import_
+from .verify.command import record, verify
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -91,6 +92,8 @@ def blocks() -> None:
     _console().print(table)
 
 
+app.command()(verify)
+app.command()(record)
 app.command()(bench)
 app.command()(export)
 app.command("import")(import_)

@@ -104,7 +104,9 @@ def _assign(
     return sorted(pairs)
 
 
-def _ordered(pairs: list[tuple[int, int]], score: Mapping[tuple[int, int], float], named: Mapping) -> list[tuple[int, int]]:
+def _ordered(
+    pairs: list[tuple[int, int]], score: Mapping[tuple[int, int], float], named: Mapping
+) -> list[tuple[int, int]]:
     """Among pairs that could be exchanged for nothing and that no name settles, keep the order of the run."""
     pairs = list(pairs)
     for group in _exchangeable(pairs, score):

@@ -101,7 +101,9 @@ def _guess(model: Any, source: str) -> str:
 def verify(
     a: Annotated[str, typer.Argument(metavar="A", help=f"One model: {LEAVES}.")],
     b: Annotated[str, typer.Argument(metavar="B", help="The other, of the other framework.")],
-    input: Annotated[list[str] | None, typer.Option(help="Shape in torch layout with batch, 2,3,32,32; repeat for several.")] = None,
+    input: Annotated[
+        list[str] | None, typer.Option(help="Shape in torch layout with batch, 2,3,32,32; repeat for several.")
+    ] = None,
     inputs: Annotated[Path | None, typer.Option(help="Arrays in torch layout, .npz.")] = None,
     weights: Annotated[str, typer.Option(help="from-torch, from-keras or as-is.")] = "from-torch",
     layout: Annotated[str, typer.Option(help="Of the Keras side: auto, channels_last or same (as torch's).")] = "auto",
@@ -152,13 +154,19 @@ def _ordered(first: Any, second: Any, a: str, torch: Any) -> tuple[Any, Any]:
     """The set-ups in the order torch, Keras."""
     from .load.source import load
 
-    return (first, second) if load(a) is torch or getattr(load(a), "__name__", 1) == getattr(torch, "__name__", 2) else (second, first)
+    return (
+        (first, second)
+        if load(a) is torch or getattr(load(a), "__name__", 1) == getattr(torch, "__name__", 2)
+        else (second, first)
+    )
 
 
 def record(
     source: Annotated[str, typer.Argument(help=f"The model: {LEAVES}.")],
     out: Annotated[Path, typer.Option(help="The archive to write, .xtrace.")],
-    input: Annotated[list[str] | None, typer.Option(help="Shape in torch layout with batch; repeat for several.")] = None,
+    input: Annotated[
+        list[str] | None, typer.Option(help="Shape in torch layout with batch; repeat for several.")
+    ] = None,
     inputs: Annotated[Path | None, typer.Option(help="Arrays in torch layout, .npz.")] = None,
     layout: Annotated[str, typer.Option(help="Of a Keras model: auto, channels_last or same.")] = "auto",
     weights: Annotated[Path | None, typer.Option(help="Carry the weights of this other archive first.")] = None,
@@ -171,6 +179,12 @@ def record(
     from .record import write
 
     write(
-        load(source), out, [shape(s) for s in input] if input else None, _inputs(inputs) if inputs else None, layout, weights, seed
+        load(source),
+        out,
+        [shape(s) for s in input] if input else None,
+        _inputs(inputs) if inputs else None,
+        layout,
+        weights,
+        seed,
     )
     typer.echo(f"wrote {out}")

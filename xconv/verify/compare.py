@@ -25,7 +25,9 @@ PADS = frozenset(
     "ConstantPad3d ReflectionPad1d ReflectionPad2d ReflectionPad3d ReplicationPad1d ReplicationPad2d ReplicationPad3d "
     "CircularPad1d CircularPad2d CircularPad3d PadV2 MirrorPad".split()
 )
-CROPS = frozenset("Cropping1D Cropping2D Cropping3D GetItem get_item getitem __getitem__ StridedSlice slice Slice".split())
+CROPS = frozenset(
+    "Cropping1D Cropping2D Cropping3D GetItem get_item getitem __getitem__ StridedSlice slice Slice".split()
+)
 
 
 @dataclass(eq=False)
@@ -112,9 +114,7 @@ def channels(step: Step) -> bool | None:
     return None
 
 
-def expect(
-    reference: np.ndarray, shape: tuple[int, ...], hint: bool | None, layout: str = "auto"
-) -> np.ndarray:
+def expect(reference: np.ndarray, shape: tuple[int, ...], hint: bool | None, layout: str = "auto") -> np.ndarray:
     """The reference in the layout that a Keras value of this shape most likely has."""
     if layout == "same":
         hint = False
@@ -200,7 +200,12 @@ def _fed(session: Session, t: Holder, k: Holder, ts: Step, ks: Step, ours: int, 
         if move is None and laid_out(reference, actual, channels(ts)) is not None:
             session.settled[theirs] = ours
             return
-    if reference.dtype.kind in "iub" or session.K.origin(theirs) is None and session.K.maker(theirs) is None and actual is None:
+    if (
+        reference.dtype.kind in "iub"
+        or session.K.origin(theirs) is None
+        and session.K.maker(theirs) is None
+        and actual is None
+    ):
         return
     shape = actual.shape if actual is not None else session.traces[1].shapes[theirs]
     move = flat_move(session, ks)
@@ -246,7 +251,9 @@ def _gave(session: Session, t: Holder, k: Holder, ts: Step, ks: Step, meet) -> N
                 session.settled[v] = o
                 return
     shape = actual.shape if actual is not None else ks.shapes[0]
-    value = next((o for o in ours if len(session.t(o).shape) == len(shape) and session.t(o).size == np.prod(shape)), None)
+    value = next(
+        (o for o in ours if len(session.t(o).shape) == len(shape) and session.t(o).size == np.prod(shape)), None
+    )
     if value is None:
         value = next((o for o in ours if len(session.t(o).shape) == len(shape)), ts.outputs[0])
         maker = session.traces[0].producer(value)

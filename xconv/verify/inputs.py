@@ -51,10 +51,16 @@ def draw(torch: Side, keras: Any, input_shape: Any, inputs: Any, seed: int) -> A
     shapes = shapes_of(input_shape) or _declared(keras)
     rng = np.random.default_rng(seed)
     top = _vocabulary(torch)
-    kinds = [_integer(keras, i) for i in range(len(shapes))]
+    kinds = [_integer(keras, i) if keras is not None else _embeds(torch) for i in range(len(shapes))]
     return [
-        rng.integers(0, top, size=s) if whole and top else rng.normal(size=s) for s, whole in zip(shapes, kinds, strict=True)
+        rng.integers(0, top, size=s) if whole and top else rng.normal(size=s)
+        for s, whole in zip(shapes, kinds, strict=True)
     ]
+
+
+def _embeds(torch: Side) -> bool:
+    first = next((m for m in torch.names.values() if not any(True for _ in m.children())), None)
+    return hasattr(first, "num_embeddings")
 
 
 def _vocabulary(torch: Side) -> int:
@@ -96,7 +102,9 @@ def keras_layouts(keras: Side, T: Trace, xs: Arrays, layout: str) -> tuple[Trace
     if layout != "auto":
         options = [o for o in options if o[0] == layout]
     elif declared and len(declared) == len(xs):
-        fitting = [o for o in options if all(_fits(o[1](x).shape, tuple(d.shape)) for x, d in zip(xs, declared, strict=True))]
+        fitting = [
+            o for o in options if all(_fits(o[1](x).shape, tuple(d.shape)) for x, d in zip(xs, declared, strict=True))
+        ]
         if fitting and all(x.ndim == 3 for x in xs) and len(fitting) == 2 and not _convolves(T):
             fitting.reverse()
         options = fitting or options

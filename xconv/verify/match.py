@@ -89,7 +89,9 @@ def moves(here: tuple[int, ...], there: tuple[int, ...], channels: bool | None =
             yield lambda a, p=p: a.transpose(p).reshape(there)
 
 
-def laid_out(reference: np.ndarray, other: np.ndarray, channels: bool | None = None, allowed: float = AGREE) -> Move | None:
+def laid_out(
+    reference: np.ndarray, other: np.ndarray, channels: bool | None = None, allowed: float = AGREE
+) -> Move | None:
     """How the reference is laid out in the other side's tensor, if they hold the same numbers in the same places."""
     if reference.size != other.size or not alike(reference, other, allowed):
         return None

@@ -100,7 +100,13 @@ class Case:
         """Pair the layers of two traces and carry the weights."""
         ts, ks = holders(T, self.torch.weights_of), holders(K, self.keras.weights_of)
         found = align(
-            T, K, ts, ks, [leaf(h, self.torch.to_numpy) for h in ts], [leaf(h, self.keras.to_numpy) for h in ks], self.names
+            T,
+            K,
+            ts,
+            ks,
+            [leaf(h, self.torch.to_numpy) for h in ts],
+            [leaf(h, self.keras.to_numpy) for h in ks],
+            self.names,
         )
         return found, carry_all(found, self.torch, self.keras, (T, K), self.mode)
 
@@ -200,7 +206,9 @@ class Case:
                 return False
         return True
 
-    def _again(self, result: "Result", T: Trace, K: Trace, xs: Sequence[np.ndarray], name: str, sizes: bool = False) -> None:
+    def _again(
+        self, result: "Result", T: Trace, K: Trace, xs: Sequence[np.ndarray], name: str, sizes: bool = False
+    ) -> None:
         alignment, transfer = result.session.alignment, result.session.transfer
         if result.structure != structure(T, K):  # another path through the code: pair anew, the weights are in place
             ts, ks = holders(T, self.torch.weights_of), holders(K, self.keras.weights_of)
@@ -249,7 +257,9 @@ class Case:
             side.write(tensor, array)
         carry_all(session.alignment, self.torch, self.keras, session.traces, self.mode)
 
-    def train(self, training: Any, xs: Sequence[np.ndarray], steps: int, seed: int, alignment: Any, transfer: Transfer) -> Any:
+    def train(
+        self, training: Any, xs: Sequence[np.ndarray], steps: int, seed: int, alignment: Any, transfer: Transfer
+    ) -> Any:
         """Compare training steps, from the weights that both sides now hold."""
         from .probes import _like
         from .training.compare import compare_training
@@ -264,9 +274,13 @@ class Case:
             drawn = list(xs) if step == 0 else [_like(x, x.shape, rng) for x in xs]
             return drawn, self.arrange(drawn)
 
-        return compare_training(self.torch.model, self.keras.model, training, batches, pairs=pairs, steps=steps, seed=seed)
+        return compare_training(
+            self.torch.model, self.keras.model, training, batches, pairs=pairs, steps=steps, seed=seed
+        )
 
-    def user(self, result: "Result", torch_model: Any, keras_model: Any, xs: Sequence[np.ndarray], mode: str, T: Trace) -> None:
+    def user(
+        self, result: "Result", torch_model: Any, keras_model: Any, xs: Sequence[np.ndarray], mode: str, T: Trace
+    ) -> None:
         """The figure that will be seen in production: the same run in the user's own dtype, where no weight was moved."""
         if mode != "as-is":
             return
@@ -362,7 +376,9 @@ def worst(fault: Fault) -> dict[str, np.ndarray]:
 def graph(trace: Trace) -> list[dict[str, Any]]:
     """A trace's steps as boxes and arrows."""
     at = {v: s.index for s in trace.steps for v in s.outputs}
-    return [{"path": s.path, "kind": s.kind, "inputs": sorted({at[v] for v in s.inputs if v in at})} for s in trace.steps]
+    return [
+        {"path": s.path, "kind": s.kind, "inputs": sorted({at[v] for v in s.inputs if v in at})} for s in trace.steps
+    ]
 
 
 def made_for_its_size(d: Divergence, result: "Result") -> bool:
@@ -370,11 +386,16 @@ def made_for_its_size(d: Divergence, result: "Result") -> bool:
     window = d.cause.partition(".")[0] in ("padding", "pooling", "stride", "transposed", "resize", "dilation", "kernel")
     if not d.confirmed or not window:
         return True
-    step = next((s for s in result.session.traces[1].steps if d.keras and s.path == d.keras.path and s.kind == d.keras.step), None)
+    step = next(
+        (s for s in result.session.traces[1].steps if d.keras and s.path == d.keras.path and s.kind == d.keras.step),
+        None,
+    )
     if step is None:
         return False
     if "ceil" in d.cause or (d.torch and "ool" in d.torch.step and d.cause.startswith("padding")):
-        ceil = any(s.settings.get("ceil_mode") for s in result.session.traces[0].steps if d.torch and s.path == d.torch.path)
+        ceil = any(
+            s.settings.get("ceil_mode") for s in result.session.traces[0].steps if d.torch and s.path == d.torch.path
+        )
         return bool(ceil) and step.settings.get("padding") == "same"
     maker = result.session.traces[1].producer(step.inputs[0]) if step.inputs else None
     pads = maker.settings.get("padding") if maker is not None and maker.kind.startswith("ZeroPadding") else None

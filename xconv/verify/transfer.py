@@ -25,7 +25,9 @@ class Transfer:
     lost: dict[Holder, list[str]] = field(default_factory=dict)  # torch holder to weights that Keras has no room for
     shifted: set[int] = field(default_factory=set)  # Keras values that differ on purpose (a bias moved behind them)
     handled: set[str] = field(default_factory=set)  # paths of layers of one side that were made to change nothing
-    flat: dict[int, tuple[int, ...]] = field(default_factory=dict)  # Keras step to (channels, *sizes) before its flatten
+    flat: dict[int, tuple[int, ...]] = field(
+        default_factory=dict
+    )  # Keras step to (channels, *sizes) before its flatten
 
 
 _FLATTENING = frozenset({"flatten", "view", "reshape", "Flatten", "Reshape"})

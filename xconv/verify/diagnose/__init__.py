@@ -12,7 +12,8 @@ from ..model import Difference, Divergence, Place, Step
 
 # Families in the order in which they are tried: the narrow and cheap before the wide.
 import os
-DEBUG = os.environ.get('DEBUG')
+
+DEBUG = os.environ.get("DEBUG")
 FAMILIES = ("weights", "dtype.keras", "order", "window.keras", "prelu.keras", "norm.keras", "recurrent.keras", "activation.keras", "pooling.keras",
             "resize.keras", "axis.keras", "wiring", "constant", "formula.keras", "layout.keras")  # fmt: skip
 
@@ -64,7 +65,9 @@ class Doctor:
             except Exception as e:  # a hypothesis that cannot be run is refuted; frameworks raise anything
                 DEBUG and print("   raised", proposal.cause, type(e).__name__, str(e)[:200])
                 continue
-            DEBUG and print("   tried", proposal.cause, proposal.explanation[:100], solved, proposal.keras and proposal.keras.name)
+            DEBUG and print(
+                "   tried", proposal.cause, proposal.explanation[:100], solved, proposal.keras and proposal.keras.name
+            )
             if solved:
                 proposal.apply(self.session.K)
                 self.session.settled[fault.target] = fault.torch_value

@@ -24,7 +24,12 @@ def number(leaf: Any, convert: Any = None) -> np.ndarray | None:
         return None
     if isinstance(leaf, int | float | np.floating | np.integer):
         return np.asarray(float(leaf))
-    if hasattr(leaf, "shape") and hasattr(leaf, "dtype") and prod(tuple(leaf.shape)) <= 4096 and "float" in str(leaf.dtype):
+    if (
+        hasattr(leaf, "shape")
+        and hasattr(leaf, "dtype")
+        and prod(tuple(leaf.shape)) <= 4096
+        and "float" in str(leaf.dtype)
+    ):
         try:
             return np.asarray(convert(leaf) if convert else leaf, dtype=np.float64)
         except (TypeError, ValueError):
@@ -35,7 +40,10 @@ def number(leaf: Any, convert: Any = None) -> np.ndarray | None:
 def constants(step: Step, convert: Any) -> list[np.ndarray]:
     """All constants among a step's arguments, in order."""
     found: list[np.ndarray] = []
-    mapped((tuple(step.args), dict(step.kwargs)), lambda leaf: found.append(c) if (c := number(leaf, convert)) is not None else None)
+    mapped(
+        (tuple(step.args), dict(step.kwargs)),
+        lambda leaf: found.append(c) if (c := number(leaf, convert)) is not None else None,
+    )
     return found
 
 
@@ -71,7 +79,11 @@ def propose(fault: Fault) -> Iterator[Proposal]:
             if k.kind in _ARITHMETIC or k.kind in ("clip", "normalize", "leaky_relu", "elu")]  # fmt: skip
     want = offered(fault, ours)
     want += [(1 / c, s) for c, s in want if c.size == 1 and c.all()]
-    want += [(np.asarray(c / d), s) for (c, s), (d, _) in product(want[:6], want[:6]) if c.size == d.size == 1 and d.all() and c is not d]
+    want += [
+        (np.asarray(c / d), s)
+        for (c, s), (d, _) in product(want[:6], want[:6])
+        if c.size == d.size == 1 and d.all() and c is not d
+    ]
     source = set(fault.session.traces[1].inputs)
     # All at once: constants rounded to float32 on one side (a buffer made in float32) are a law, not a fault.
     if have:
@@ -81,7 +93,12 @@ def propose(fault: Fault) -> Iterator[Proposal]:
             if c.size in (d.size, 1) and not np.array_equal(c.ravel(), d.ravel()):
                 new = d.reshape(c.shape) if d.size == c.size else d
                 yield _proposal(fault, [(k, i, new)], c, d, step, source)
-    pairs = [(k, i, c, d, s) for k, i, c in have for d, s in want if c.size == d.size and not np.array_equal(c.ravel(), d.ravel())]
+    pairs = [
+        (k, i, c, d, s)
+        for k, i, c in have
+        for d, s in want
+        if c.size == d.size and not np.array_equal(c.ravel(), d.ravel())
+    ]
     for (k, i, c, d, s), (k2, i2, c2, d2, _) in product(pairs[:14], pairs[:14]):
         if (k.index, i) < (k2.index, i2):
             yield _proposal(fault, [(k, i, d.reshape(c.shape)), (k2, i2, d2.reshape(c2.shape))], c, d, s, source)
@@ -100,7 +117,15 @@ def _cause(fault: Fault, k: Step, c: np.ndarray, source: set[int]) -> str:
                for s in above) and source & {v for s in above for v in s.inputs}:  # fmt: skip
         return "input.normalisation" if c.size > 1 else "input.scale"
     kinds = {s.kind for s in regions(fault)[1]}
-    if kinds & {"softmax", "Softmax"} and kinds & {"einsum", "matmul", "MatMul", "BatchMatMulV2", "Einsum", "dot", "Dot"}:
+    if kinds & {"softmax", "Softmax"} and kinds & {
+        "einsum",
+        "matmul",
+        "MatMul",
+        "BatchMatMulV2",
+        "Einsum",
+        "dot",
+        "Dot",
+    }:
         return "attention.scale"
     if k.kind.lower() in ("mul", "multiply", "rmul", "div", "truediv", "realdiv", "divide", "true_divide"):
         joins = any(s.kind in ("add", "Add", "AddV2") and k.outputs[0] in s.inputs for s in trace.steps)
@@ -108,7 +133,9 @@ def _cause(fault: Fault, k: Step, c: np.ndarray, source: set[int]) -> str:
     return "constant"
 
 
-def _proposal(fault: Fault, edits: list[tuple[Step, int, np.ndarray]], c: np.ndarray, d: np.ndarray, step: Step, source: set[int]) -> Proposal:
+def _proposal(
+    fault: Fault, edits: list[tuple[Step, int, np.ndarray]], c: np.ndarray, d: np.ndarray, step: Step, source: set[int]
+) -> Proposal:
     k = edits[0][0]
 
     def apply(m: Machine) -> None:
@@ -116,7 +143,12 @@ def _proposal(fault: Fault, edits: list[tuple[Step, int, np.ndarray]], c: np.nda
             replace_constant(m, s, i, fault.session.keras.from_numpy(np.array(new)) if new.size else new)
 
     return Proposal(
-        _cause(fault, k, c, source), f"torch uses {_short(d)}, Keras {_short(c)}", f"use {_short(d)}{quoted(k)}", apply, step, k
+        _cause(fault, k, c, source),
+        f"torch uses {_short(d)}, Keras {_short(c)}",
+        f"use {_short(d)}{quoted(k)}",
+        apply,
+        step,
+        k,
     )
 
 

@@ -23,7 +23,9 @@ def _exchanged(fault: Fault) -> Iterator[Proposal]:
     """A step that Keras has before this layer and torch behind it."""
     t, k = fault.torch_step, fault.keras_step
     assert t is not None and k is not None
-    before = [s for s in regions(fault)[1] if s.outputs[0] == fault.target and len(s.inputs) == 1 and len(s.outputs) == 1]
+    before = [
+        s for s in regions(fault)[1] if s.outputs[0] == fault.target and len(s.inputs) == 1 and len(s.outputs) == 1
+    ]
     T = fault.session.T
     behind = [s for s in T.steps.values() if not set(t.outputs).isdisjoint(s.inputs)]
     ours = {s.kind for s in regions(fault)[0]}
@@ -38,7 +40,9 @@ def _exchanged(fault: Fault) -> Iterator[Proposal]:
             m.change(s.index, args=_put(s.args, old_in, layer_out), kwargs=dict(s.kwargs))
             m.change(k.index, args=_put(m.steps[k.index].args, act_out, old_in))
             for u in users:
-                m.change(u.index, args=_put(u.args, layer_out, act_out), kwargs=_put(dict(u.kwargs), layer_out, act_out))
+                m.change(
+                    u.index, args=_put(u.args, layer_out, act_out), kwargs=_put(dict(u.kwargs), layer_out, act_out)
+                )
             # The place is right when the layer itself is fed alike.
             m.__dict__["target"] = old_in
 

@@ -72,7 +72,11 @@ def _words(fault: Fault, want: Mapping, have: Mapping, wrong: list[str]) -> tupl
         return "weights.stale", f"{names} of {k} were not loaded from {t}", "copy the running statistics too"
     main = max(wrong, key=lambda n: want[n].size)
     if all(np.ptp(have[n]) == 0 for n in wrong):
-        return "weights.missing", f"{names} of {k} is {have[wrong[0]].flat[0]:g} everywhere: not loaded", f"copy {names}"
+        return (
+            "weights.missing",
+            f"{names} of {k} is {have[wrong[0]].flat[0]:g} everywhere: not loaded",
+            f"copy {names}",
+        )
     for dtype in ("float16", "bfloat16"):
         if all(np.array_equal(_rounded(want[n], dtype), have[n]) for n in wrong):
             return ("weights.precision", f"{names} of {k} is {t}'s rounded to {dtype}", "keep float32 on the way")
@@ -85,12 +89,24 @@ def _words(fault: Fault, want: Mapping, have: Mapping, wrong: list[str]) -> tupl
                               for p in permutations(range(a.ndim)) if p != tuple(range(a.ndim))):  # fmt: skip
             return "weights.transposed", f"{n} of {k} has its axes exchanged", "transpose it as the layout needs"
     if t.kind in ("LSTM", "GRU", "RNN") and all(_gates(want[n], have[n]) for n in wrong if want[n].ndim):
-        return "recurrent.gate_order", f"the gates of {k} lie in another order than Keras's", "reorder the blocks of its weights"
+        return (
+            "recurrent.gate_order",
+            f"the gates of {k} lie in another order than Keras's",
+            "reorder the blocks of its weights",
+        )
     a, b = want[main], have[main]
     if scrambled(a, b, 1e-15):
         if "Depthwise" in k.kind or _channels(a, b):
-            return "weights.permuted", f"{main} of {k} has its channels in another order", "keep torch's order of channels"
-        return "weights.transposed", f"{main} of {k} holds the right numbers in the wrong places", "transpose, do not reshape"
+            return (
+                "weights.permuted",
+                f"{main} of {k} has its channels in another order",
+                "keep torch's order of channels",
+            )
+        return (
+            "weights.transposed",
+            f"{main} of {k} holds the right numbers in the wrong places",
+            "transpose, do not reshape",
+        )
     return "weights.value", f"{names} of {k} is not {t}'s", f"load {t} into it"
 
 

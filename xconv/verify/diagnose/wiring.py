@@ -92,7 +92,9 @@ def _order(fault: Fault, keras_steps: list[Step]) -> Iterator[Proposal]:
                     return Ref(table.get(leaf.value, leaf.value)) if isinstance(leaf, Ref) else leaf
 
                 now = machine.steps[step.index]
-                machine.change(step.index, args=mapped(tuple(now.args), change), kwargs=mapped(dict(now.kwargs), change))
+                machine.change(
+                    step.index, args=mapped(tuple(now.args), change), kwargs=mapped(dict(now.kwargs), change)
+                )
 
             joins = step.kind in JOINS
             yield Proposal(
@@ -113,7 +115,9 @@ def _sources(fault: Fault, torch_steps: list[Step], keras_steps: list[Step]) -> 
     session = fault.session
     trace = session.traces[1]
     shapes = trace.shapes
-    in_place = next((s for s in session.traces[0].steps if s.settings.get("inplace") or s.kind in ("iadd", "setitem")), None)
+    in_place = next(
+        (s for s in session.traces[0].steps if s.settings.get("inplace") or s.kind in ("iadd", "setitem")), None
+    )
     joins = [s for s in keras_steps if len(set(s.inputs)) > 1]
     before = [v for s in trace.steps if s.index <= max((k.index for k in keras_steps), default=-1) and s.kind != "weight"
               for v in s.outputs]  # fmt: skip

@@ -20,6 +20,12 @@ from ..native.keras import ACTIVATIONS, constant, resample
 _SOFT = frozenset({"leaky_relu", "gelu", "elu", "celu", "selu", "hardsigmoid", "hardswish", "relu", "softplus"})
 
 
+_OPAQUE: tuple[tuple[str, dict[str, Any]], ...] = (
+    ("gelu", {"approximate": "tanh"}), ("gelu", {"approximate": "none"}),
+    *(("leaky_relu", {"slope": s}) for s in (0.01, 0.1, 0.2, 0.3)),
+)  # fmt: skip
+
+
 def _f32(value: Any) -> Any:
     return float(np.float32(value)) if isinstance(value, float) else value
 
@@ -27,6 +33,15 @@ def _f32(value: Any) -> Any:
 def candidates(step: Step) -> Iterator[tuple[Callable[[Any], Any], Callable[[Any], Any] | None, str]]:
     """The exact function of a step, the same with rounded constants, and what to call it."""
     act = keras_act(step)
+    if act is None and step.kind in (
+        "Activation",
+        "Lambda",
+        "gelu",
+        "leaky_relu",
+    ):  # a function of the user's: try by proof
+        for name, given in _OPAQUE:
+            yield ((lambda x, n=name, g=given: ACTIVATIONS[n](x, **g)), _rounded_activation(name, given),
+                   f"{step.name} rounds its constants to float32")  # fmt: skip
     if act is not None and act[0] in _SOFT and len(step.inputs) == 1:
         name, given = act
         yield (lambda x: ACTIVATIONS[name](x, **given), _rounded_activation(name, given),
@@ -65,7 +80,8 @@ def _rounded_gelu(approximate: str) -> Callable[[Any], Any]:
     def run(x: Any) -> Any:
         c = lambda v: constant(np.float64(np.float32(v)), x)  # noqa: E731
         if approximate == "tanh":
-            return c(0.5) * x * (c(1) + ops.tanh(c((2 / np.pi) ** 0.5) * (x + c(0.044715) * x * x * x)))
+            root = constant((2 / np.pi) ** 0.5, x)  # a Python number times a tensor keeps its digits
+            return c(0.5) * x * (c(1) + ops.tanh(root * (x + c(0.044715) * x * x * x)))
         return c(0.5) * x * (c(1) + ops.erf(x / c(2.0**0.5)))
 
     return run
@@ -109,10 +125,11 @@ def apply_laws(session: Session) -> None:
         except (TypeError, ValueError, KeyError):
             continue  # settings that say nothing: no law is claimed
         for exact, rounded, says in found:
-            _try(session, machine, step, exact, rounded, says)
+            if _try(session, machine, step, exact, rounded, says):
+                break
 
 
-def _try(session: Session, machine: Machine, step: Step, exact: Any, rounded: Any, says: str) -> None:
+def _try(session: Session, machine: Machine, step: Step, exact: Any, rounded: Any, says: str) -> bool:
     source = step.inputs[0]
     x = machine.raw(source)
     given = machine.value(step.outputs[0])
@@ -124,18 +141,21 @@ def _try(session: Session, machine: Machine, step: Step, exact: Any, rounded: An
     try:
         true = to_numpy(exact(x))
     except Exception:  # the exact form does not apply to this input: no law is claimed
-        return
+        return False
     if true.shape != given.shape or agree(true, given, 1e-15):
-        return
+        return False
     if rounded is not None:
         proven = agree(to_numpy(rounded(x)), given, 1e-14)
     else:
         top = float(np.abs(true).max())
         narrow = np.array_equal(given, given.astype(np.float32).astype(given.dtype))
-        proven = difference(true, given).max_abs <= (8 if narrow else 64) * FLOAT32 * top and (narrow or "statistics" in says)
+        proven = difference(true, given).max_abs <= (8 if narrow else 64) * FLOAT32 * top and (
+            narrow or "statistics" in says
+        )
     if proven:
         machine.change(step.index, run=lambda x, *_, **__: [exact(x)], args=(Ref(source),), kwargs={})
-        session.laws.append(f"{says} ({difference(true, given).max_rel:.1e}); the exact step was used instead")
+        session.laws.append(f"{says}: the exact step was used instead")
+    return proven
 
 
 __all__ = ["apply_laws", "from_numpy", "line"]

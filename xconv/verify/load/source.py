@@ -29,7 +29,9 @@ def load(source: str) -> Any:
         return _saved(path)
     where, colon, name = source.rpartition(":")
     if not colon or not where or not name:
-        raise XconvError(f"{source!r} names no model: give file.py:name, package.module:name, or a file ({', '.join(FILES)})")
+        raise XconvError(
+            f"{source!r} names no model: give file.py:name, package.module:name, or a file ({', '.join(FILES)})"
+        )
     module = _file(Path(where)) if where.endswith(".py") else _module(where)
     if not hasattr(module, name):
         raise XconvError(one_of(f"name in {where}", name, [n for n in vars(module) if not n.startswith("_")]))
@@ -71,5 +73,7 @@ def _saved(path: Path) -> Any:
     elif path.suffix == ".pt2":
         from .torch import saved
     else:
-        raise XconvError(f"{path}: {path.suffix} is not a model that runs; {path.suffix[1:]} files are compared with their own commands")
+        raise XconvError(
+            f"{path}: {path.suffix} is not a model that runs; {path.suffix[1:]} files are compared with their own commands"
+        )
     return saved(path)

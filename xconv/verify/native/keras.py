@@ -130,7 +130,9 @@ def window(
     total: Any = None
     count = np.zeros(outs)
     for tap in np.ndindex(*kernel):
-        at = tuple(slice(t * d, t * d + (o - 1) * s + 1, s) for t, d, o, s in zip(tap, dilation, outs, stride, strict=True))
+        at = tuple(
+            slice(t * d, t * d + (o - 1) * s + 1, s) for t, d, o, s in zip(tap, dilation, outs, stride, strict=True)
+        )
         part = filled[(slice(None), *at, slice(None))]
         total = part if total is None else np.maximum(total, part) if kind == "max" else total + part
         count += weight[at]

@@ -53,7 +53,9 @@ def is_leaf(layer: Any) -> bool:
     """Is a call of this layer one step?"""
     if kind_of(type(layer).__mro__, "keras"):
         return True
-    return type(layer).__module__.startswith(("keras.src.layers", "keras.layers")) and not isinstance(layer, keras.Model)
+    return type(layer).__module__.startswith(("keras.src.layers", "keras.layers")) and not isinstance(
+        layer, keras.Model
+    )
 
 
 def kind(layer: Any) -> str:
@@ -62,7 +64,9 @@ def kind(layer: Any) -> str:
 
 def settings(layer: Any) -> dict[str, Any]:
     """A layer's plain attributes: strides, padding, epsilon, ..."""
-    names = {n for c in type(layer).__mro__ for n in (inspect.signature(c.__init__).parameters if c is not object else ())}
+    names = {
+        n for c in type(layer).__mro__ for n in (inspect.signature(c.__init__).parameters if c is not object else ())
+    }
     found = {n: getattr(layer, n) for n in names if n not in ("args", "kwargs", "self") and hasattr(layer, n)}
     found = {n: v for n, v in found.items() if plain(v)}
     if callable(activation := getattr(layer, "activation", None)):
@@ -201,7 +205,13 @@ class _Tracer:
     # Functions
 
     def function(
-        self, function: Callable, args: tuple, kwargs: dict, path: str | None = None, name: str = "", own_layer: Any = None
+        self,
+        function: Callable,
+        args: tuple,
+        kwargs: dict,
+        path: str | None = None,
+        name: str = "",
+        own_layer: Any = None,
     ) -> Any:
         tape = self.tape
         flat = tensors((args, kwargs), is_tensor)
@@ -359,6 +369,7 @@ def _watching(tracer: _Tracer) -> Iterator[None]:
         for module in (keras.ops, keras.activations):
             for name, function in list(vars(module).items()):
                 if inspect.isfunction(function) and not name.startswith("_") and name not in _QUIET - {"get_item"}:
+
                     def wrapped(*args, _function=function, _name=name, **kwargs):
                         return tracer.function(_function, args, kwargs, name=_name)
 

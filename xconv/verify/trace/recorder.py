@@ -12,7 +12,10 @@ from typing import Any
 from ..model import Ref, Step
 
 _LIBRARIES = tuple(
-    {os.path.realpath(p) for p in (sysconfig.get_path("stdlib"), sysconfig.get_path("purelib"), *site.getsitepackages())}
+    {
+        os.path.realpath(p)
+        for p in (sysconfig.get_path("stdlib"), sysconfig.get_path("purelib"), *site.getsitepackages())
+    }
 )
 _HERE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
 PLAIN = (bool, int, float, str, type(None))

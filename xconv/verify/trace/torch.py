@@ -54,7 +54,9 @@ def settings(module: nn.Module) -> dict[str, Any]:
 def _in_place(name: str, args: Sequence, kwargs: Mapping) -> bool:
     if kwargs.get("inplace"):
         return True
-    if name == "__setitem__" or (name.startswith("__i") and name not in ("__invert__", "__iter__", "__index__", "__int__")):
+    if name == "__setitem__" or (
+        name.startswith("__i") and name not in ("__invert__", "__iter__", "__index__", "__int__")
+    ):
         return True
     if name.endswith("_") and not name.endswith("__"):
         return True
@@ -125,11 +127,14 @@ class _Mode(TorchFunctionMode):
         for tensor in tensors(tree, is_tensor):
             if self.tape.number(tensor) is None and id(tensor) in self.weights:
                 path, name, held = self.weights[id(tensor)]
-                self.tape.step("weight", (), {}, [held], lambda held=held: [held], {"name": name}, path=path,
-                               owner=held)
+                self.tape.step(
+                    "weight", (), {}, [held], lambda held=held: [held], {"name": name}, path=path, owner=held
+                )
 
 
-def trace(model: nn.Module, inputs: Sequence[Any], training: bool = False, calls: Mapping[str, Any] | None = None) -> Trace:
+def trace(
+    model: nn.Module, inputs: Sequence[Any], training: bool = False, calls: Mapping[str, Any] | None = None
+) -> Trace:
     """Run a model once and write down its steps.
 
     Args:

@@ -3,8 +3,10 @@
 from collections.abc import Iterator
 from typing import Any
 
+from ....frameworks.keras import to_numpy
 from ...compare import Fault
 from ...machine import Machine
+from ...match import agree
 from ...model import Step
 from ...native.keras import ACTIVATIONS
 from .. import Proposal
@@ -78,13 +80,23 @@ def _changed(fault: Fault, wanted: list, present: list, keras_steps: list[Step])
     if len(chains) < 2 or not present:  # an activation written out in several steps
         for i, s in enumerate(keras_steps):
             for e in keras_steps[i + 1 :]:
-                if e.outputs and e.kind != "weight" and s.inputs and shapes[s.inputs[0]] == e.shapes[0] and len(chains) < 24:
+                if (
+                    e.outputs
+                    and e.kind != "weight"
+                    and s.inputs
+                    and shapes[s.inputs[0]] == e.shapes[0]
+                    and len(chains) < 24
+                ):
                     chains.append((s.inputs[0], s, e))
     known = {s.index: act for s, act in present}
     for torch_step, act in [*wanted, *((None, a) for a in CATALOGUE if not wanted or len(torch_steps_of(fault)) > 2)]:
         for start, first, last in chains:
             for variant in _softmax_axes(act, last.shapes[0], len(last.shapes[0])):
                 old = known.get(last.index) if first is last else None
+                if old == variant:
+                    continue
+                if old is None:
+                    old = identified(fault, start, last)
                 if old == variant:
                     continue
                 cause = _cause(old, variant)
@@ -94,11 +106,25 @@ def _changed(fault: Fault, wanted: list, present: list, keras_steps: list[Step])
                 there = spoken(variant) if torch_step is None else spoken(act)
                 yield Proposal(
                     cause,
-                    f"torch applies {there}, Keras {_old(last)}",
+                    f"torch applies {there}, Keras {spoken(old, keras=True) if old else _old(last)}",
                     f"use {spoken(variant, keras=True)}{quoted(last)}",
                     lambda m, v=last.outputs[0], s=start, a=variant: define(m, v, lambda x: apply(a, x), s),
                     torch_step, last,
                 )  # fmt: skip
+
+
+def identified(fault: Fault, start: int, last: Step) -> Act | None:
+    """Which activation the user's own code computes, found from its values; as far as float32 constants tell."""
+    memory = fault.__dict__.setdefault("identified", {})
+    if (start, last.index) not in memory:
+        machine = fault.session.K
+        x, y = machine.raw(start), machine.value(last.outputs[0])
+        memory[start, last.index] = None
+        for act in CATALOGUE:
+            if agree(to_numpy(apply(act, x)), y, 1e-6):
+                memory[start, last.index] = act
+                break
+    return memory[start, last.index]
 
 
 def torch_steps_of(fault: Fault) -> list[Step]:
@@ -107,10 +133,14 @@ def torch_steps_of(fault: Fault) -> list[Step]:
 
 def _surplus(fault: Fault, wanted: list, present: list, keras_steps: list[Step]) -> Iterator[Proposal]:
     shapes = fault.session.traces[1].shapes
-    held = {h.step.owner for h in fault.session.held("keras")}
+    held = [h.step.owner for h in fault.session.held("keras")]
     for step in reversed(keras_steps):
         single = len(step.inputs) == 1 and len(step.outputs) == 1
-        if single and shapes.get(step.inputs[0]) == step.shapes[0] and step.owner not in held:
+        if (
+            single
+            and shapes.get(step.inputs[0]) == step.shapes[0]
+            and (step.settings.get("fused") or step.owner not in held)
+        ):
             act = keras_act(step)
             cause = "activation.surplus" if act else "layer.surplus"
             if step.kind.endswith("Dropout") or step.kind in ("GaussianNoise", "dropout"):

@@ -75,10 +75,15 @@ def _reduced(ours: list[Step], k: Step, shapes: Any) -> Iterator[Proposal]:
     rank, out = len(shapes[source]), k.shapes[0]
     keep = len(out) == rank
     functions: list[tuple[str, Any, Step | None]] = [(k.kind, _REDUCTIONS[k.kind], None)]
-    functions += [(t.kind, _REDUCTIONS[t.kind], t) for t in ours if t.kind in _REDUCTIONS and _REDUCTIONS[t.kind] is not _REDUCTIONS[k.kind]]
+    functions += [
+        (t.kind, _REDUCTIONS[t.kind], t)
+        for t in ours
+        if t.kind in _REDUCTIONS and _REDUCTIONS[t.kind] is not _REDUCTIONS[k.kind]
+    ]
     for name, function, twin in functions:
         for count in range(1, rank):
             for axes in combinations(range(1, rank), count):
+
                 def run(x, axes=axes, function=function):
                     return from_numpy(np.asarray(function(to_numpy(x), axis=axes, keepdims=keep)))
 
@@ -95,6 +100,7 @@ def _joined(k: Step) -> Iterator[Proposal]:
     refs = list(k.inputs)
     rank = len(k.shapes[0])
     for axis in range(1, rank):
+
         def run(*xs, axis=axis):
             join = np.stack if k.kind.lower() == "stack" else np.concatenate
             return from_numpy(join([to_numpy(x) for x in xs], axis=axis))

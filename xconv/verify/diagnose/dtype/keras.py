@@ -32,7 +32,9 @@ def _wide(fault: Fault, run: Any, layer: keras.Layer) -> Any:
         t, k = fault.pair
         row = row_for(t, k)
         if row is not None:
-            found = carry_part(leaf(t, fault.session.torch.to_numpy), leaf(k, fault.session.keras.to_numpy), "torch", row)[0]
+            found = carry_part(
+                leaf(t, fault.session.torch.to_numpy), leaf(k, fault.session.keras.to_numpy), "torch", row
+            )[0]
             exact = dict(found.weights)
 
     def wide(*args: Any, **kwargs: Any) -> Any:
@@ -46,7 +48,9 @@ def _wide(fault: Fault, run: Any, layer: keras.Layer) -> Any:
                     v._dtype = "float64"
                     new = exact.get(names.get(id(v), ""), np.asarray(array).astype(np.float64))
                     v._initialize(keras.ops.convert_to_tensor(new))
-            args = tuple(keras.ops.cast(a, "float64") if keras.ops.is_tensor(a) and "float" in str(a.dtype) else a for a in args)
+            args = tuple(
+                keras.ops.cast(a, "float64") if keras.ops.is_tensor(a) and "float" in str(a.dtype) else a for a in args
+            )
             return run(*args, **kwargs)
         finally:
             layer._dtype_policy = policy

@@ -76,16 +76,22 @@ def _said(values: np.ndarray) -> str:
 
 def _unit(fault: Fault, ours: list[Step], theirs: list[Step]) -> Iterator[Proposal]:
     """Where epsilon stands in x / |x|."""
-    want = sorted({float(c.ravel()[0]) for c, _ in offered(fault, ours) if c.size == 1 and 0 < abs(float(c.ravel()[0])) < 1e-2})
+    want = sorted(
+        {float(c.ravel()[0]) for c, _ in offered(fault, ours) if c.size == 1 and 0 < abs(float(c.ravel()[0])) < 1e-2}
+    )
     for k in theirs:
         own = [float(c.ravel()[0]) for c in constants(k, fault.session.keras.to_numpy) if c.size == 1]
         own += [v for n, v in k.settings.items() if n == "epsilon" and isinstance(v, float)]
-        if k.kind not in ("normalize", "UnitNormalization", "l2_normalize", "Normalize") and "sqrt" not in k.kind.lower():
+        if (
+            k.kind not in ("normalize", "UnitNormalization", "l2_normalize", "Normalize")
+            and "sqrt" not in k.kind.lower()
+        ):
             continue
         if len(k.inputs) != 1:
             continue
         shape = k.shapes[0]
         for eps, axis, (word, place) in product([*want, *own, 0.0], range(len(shape) - 1, 0, -1), _PLACES.items()):
+
             def run(x, eps=eps, axis=axis, place=place):
                 return from_numpy(place(to_numpy(x), axis, eps))
 

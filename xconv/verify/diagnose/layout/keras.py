@@ -16,7 +16,9 @@ from ..edit import after, define, quoted, regions, sources
 
 _RESHAPES = frozenset("reshape Reshape Flatten squeeze Squeeze ExpandDims expand_dims GetItem".split())
 _TRANSPOSES = frozenset("transpose Transpose Permute swapaxes Swapaxes moveaxis Moveaxis".split())
-_PRODUCTS = frozenset("einsum Einsum matmul Matmul MatMul BatchMatMulV2 dot Dot softmax Softmax scaled_dot_product_attention".split())
+_PRODUCTS = frozenset(
+    "einsum Einsum matmul Matmul MatMul BatchMatMulV2 dot Dot softmax Softmax scaled_dot_product_attention".split()
+)
 
 
 def propose(fault: Fault) -> Iterator[Proposal]:
@@ -42,7 +44,12 @@ def _context(fault: Fault, ours: list[Step], theirs: list[Step]) -> str:
     names = {s.kind.lower() for s in ours}
     if names & {"pixelshuffle", "pixel_shuffle", "pixelunshuffle", "pixel_unshuffle"}:
         return "layout.pixel_shuffle"
-    if {s.kind for s in theirs} & _PRODUCTS or {s.kind for s in ours} & {"matmul", "softmax", "einsum", "scaled_dot_product_attention"}:
+    if {s.kind for s in theirs} & _PRODUCTS or {s.kind for s in ours} & {
+        "matmul",
+        "softmax",
+        "einsum",
+        "scaled_dot_product_attention",
+    }:
         return "attention.heads"
     if names & {"channelshuffle", "channel_shuffle"}:
         return "groups.order"
@@ -112,6 +119,7 @@ def _flipped(fault: Fault, theirs: list[Step]) -> Iterator[Proposal]:
                            None, k)  # fmt: skip
     for v in set(trace.inputs) & {fault.target, *sources(theirs)}:
         if trace.shapes[v][-1] in (3, 4):
+
             def apply(m, v=v):
                 array = to_numpy(m.raw(v))
                 m.give(v, np.ascontiguousarray(array[..., ::-1]))
@@ -139,7 +147,10 @@ def _missing(fault: Fault, ours: list[Step], theirs: list[Step], context: str) -
         if order_of is not None:
             cause = context
             if axis == actual.ndim - 1 and context == "layout.reshape":
-                shuffles = any(s.kind in ("view", "reshape", "transpose", "permute", "chunk", "ChannelShuffle", "channel_shuffle") for s in ours)
+                shuffles = any(
+                    s.kind in ("view", "reshape", "transpose", "permute", "chunk", "ChannelShuffle", "channel_shuffle")
+                    for s in ours
+                )
                 cause = "groups.order" if shuffles else "layout.split"
             yield Proposal(cause, f"the {'channels' if axis == actual.ndim - 1 else f'positions of axis {axis}'} are in another order",
                            f"take them in the order {order_of[:8]}...{quoted(step)}", lambda m, a=axis, p=order_of: after(

@@ -100,7 +100,9 @@ def torch_norm(step: Step, weights: dict[str, np.ndarray], perm: Sequence[int]) 
         over = tuple(sorted(back[i] for i in range(rank) if i != 1 and (i or not kind.startswith("instance"))))
         g, b = along(gamma, (1,)), along(beta, (1,))
         if "running_mean" in weights and not s.get("training"):
-            return Norm("running", eps, over, 1, along(weights["running_mean"], (1,)), along(weights["running_var"], (1,)), g, b)
+            return Norm(
+                "running", eps, over, 1, along(weights["running_mean"], (1,)), along(weights["running_var"], (1,)), g, b
+            )
         return Norm("axes", eps, over, gamma=g, beta=b)
     if kind.startswith(("layernorm", "rmsnorm")):
         at = tuple(range(rank - len(s["normalized_shape"]), rank))
@@ -147,7 +149,11 @@ def propose(fault: Fault) -> Iterator[Proposal]:
     alone_t = {s.index: h for h in fault.session.alignment.torch_alone for s in h.steps}
     for t in ours:
         if t.kind in _TORCH:
-            torch = {n: fault.session.torch.to_numpy(w) for n, w in alone_t[t.index].weights.items()} if t.index in alone_t else {}
+            torch = (
+                {n: fault.session.torch.to_numpy(w) for n, w in alone_t[t.index].weights.items()}
+                if t.index in alone_t
+                else {}
+            )
             if torch.keys() & {"value"}:
                 torch = {}
             for k in theirs:
@@ -170,7 +176,11 @@ def _pair(fault: Fault, t: Step, k: Step, torch: dict, keras: dict) -> Iterator[
     perm = permutation(reference, x.shape, hint)
     if move is not None:
         marks = np.arange(reference.size).reshape(reference.shape)
-        perm = permutation(marks, x.shape, hint) if np.array_equal(move(marks), expect(marks, x.shape, hint)) else _perm(move, reference)
+        perm = (
+            permutation(marks, x.shape, hint)
+            if np.array_equal(move(marks), expect(marks, x.shape, hint))
+            else _perm(move, reference)
+        )
     if perm is None:
         return
     want, have = torch_norm(t, torch, perm), keras_norm(k, keras, x.shape)
@@ -206,7 +216,12 @@ def _changes(fault: Fault, t: Step, k: Step, want: Norm, have: Norm, value: int)
     if want.epsilon != have.epsilon:
         yield proposal("norm.epsilon", *eps, replace(have, epsilon=want.epsilon))
     changes: list[tuple[str, str, str, dict]] = []
-    if "running" in (want.kind, have.kind) and want.kind != have.kind and k.kind == "BatchNormalization" and t.kind.startswith("Batch"):
+    if (
+        "running" in (want.kind, have.kind)
+        and want.kind != have.kind
+        and k.kind == "BatchNormalization"
+        and t.kind.startswith("Batch")
+    ):
         words = {"running": "the running statistics", "axes": "those of the batch"}
         remedy = "pass `training` through instead of training=True" if have.kind == "axes" else \
             "call with training=True, or let torch track running statistics (track_running_stats=True)"  # fmt: skip
@@ -231,7 +246,9 @@ def _changes(fault: Fault, t: Step, k: Step, want: Norm, have: Norm, value: int)
     for cause, says, remedy, fields in changes:
         yield proposal(cause, says, remedy, replace(have, **fields))
         if want.epsilon != have.epsilon:
-            yield proposal(cause, f"{says}; {eps[0]}", f"{remedy}, {eps[1]}", replace(have, **fields, epsilon=want.epsilon))
+            yield proposal(
+                cause, f"{says}; {eps[0]}", f"{remedy}, {eps[1]}", replace(have, **fields, epsilon=want.epsilon)
+            )
     if len(changes) > 1:
         fields = {n: v for *_, f in changes for n, v in f.items()}
         yield proposal(changes[0][0], "; ".join(c[1] for c in changes), ", ".join(c[2] for c in changes),
@@ -255,7 +272,11 @@ def _constant(fault: Fault, t: Step, theirs: list[Step]) -> Iterator[Proposal]:
 
     inside = {v for k in theirs for v in k.outputs}
     for start in [*sources(theirs), *inside]:
-        x = machine.value(start) if fault.session.K.origin(start) is not None or start in fault.session.traces[1].inputs else None
+        x = (
+            machine.value(start)
+            if fault.session.K.origin(start) is not None or start in fault.session.traces[1].inputs
+            else None
+        )
         if x is None or laid_out(reference, x, channels(t)) is None:
             continue
         if t.kind.lower().replace("_", "") == "localresponsenorm":
@@ -268,7 +289,10 @@ def _constant(fault: Fault, t: Step, theirs: list[Step]) -> Iterator[Proposal]:
                 total = sum(squares[..., j : j + c] for j in range(size))
                 return from_numpy(a / (k0 + alpha / size * total) ** beta)
 
-            cause, says = "norm.constant", f"torch divides alpha={alpha} by the window {size} and uses beta={beta}, k={k0}"
+            cause, says = (
+                "norm.constant",
+                f"torch divides alpha={alpha} by the window {size} and uses beta={beta}, k={k0}",
+            )
             remedy = f"alpha / {size} = {alpha / size:g}"
         else:
             p, dim, eps = s.get("p", 2.0), s.get("dim", 1), s.get("eps", 1e-12)
@@ -282,7 +306,10 @@ def _constant(fault: Fault, t: Step, theirs: list[Step]) -> Iterator[Proposal]:
                 norm = (np.abs(a) ** p).sum(axis, keepdims=True) ** (1 / p)
                 return from_numpy(a / np.maximum(norm, eps))
 
-            cause, says = "norm.epsilon_place", f"torch divides by max(norm, {eps:g}) over axis {axis} of Keras's layout"
+            cause, says = (
+                "norm.epsilon_place",
+                f"torch divides by max(norm, {eps:g}) over axis {axis} of Keras's layout",
+            )
             remedy = "write out the same formula"
         for end in dict.fromkeys([fault.target, *(v for k in reversed(theirs) for v in k.outputs)]):
             step = machine.origin(end)

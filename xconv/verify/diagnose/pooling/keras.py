@@ -94,7 +94,9 @@ def _pair(fault: Fault, t: Step, k: Step) -> Iterator[Proposal]:
     yield Proposal(cause, says, f"{remedy}{quoted(k)}", apply, t, k)
 
 
-def _words(kind, theirs_kind, want: Window, have: Window | None, value, rank, own, padded, sizes) -> tuple[str, str, str]:
+def _words(
+    kind, theirs_kind, want: Window, have: Window | None, value, rank, own, padded, sizes
+) -> tuple[str, str, str]:
     word = "MaxPooling" if kind == "max" else "AveragePooling"
     if have is None or theirs_kind != kind:
         return "pooling.kind", f"torch takes the {kind} of windows, Keras does not", f"use {word}{rank}D"

@@ -49,11 +49,20 @@ def propose(fault: Fault) -> Iterator[Proposal]:
     plain = ("recurrent.last_step", "", "", {})
     for cause, says, remedy, changes in [*one, plain]:
         for weights, merge, last in product(("own", "torch"), merges, (None, "last", "first")):
-            if not changes and merge in (None, getattr(layer, "merge_mode", None)) and last is None and weights == "own":
+            if (
+                not changes
+                and merge in (None, getattr(layer, "merge_mode", None))
+                and last is None
+                and weights == "own"
+            ):
                 continue
             words = (cause, says, remedy)
             if not changes and merge not in (None, getattr(layer, "merge_mode", None)):
-                words = ("recurrent.direction", f"the directions are merged by {layer.merge_mode!r}", f"merge_mode={merge!r}")
+                words = (
+                    "recurrent.direction",
+                    f"the directions are merged by {layer.merge_mode!r}",
+                    f"merge_mode={merge!r}",
+                )
             elif not changes and last:
                 words = ("recurrent.last_step", f"torch takes the {last} step of the whole sequence; Keras's return_sequences=False "
                          "takes each direction's own last", f"return_sequences=True and [:, {-1 if last == 'last' else 0}]")  # fmt: skip
@@ -63,7 +72,9 @@ def propose(fault: Fault) -> Iterator[Proposal]:
                            lambda m, c=changes, w=weights, g=merge, p=last: _rebuilt(m, fault, k, c, w, g, p))  # fmt: skip
 
 
-def _rebuilt(machine: Machine, fault: Fault, k: Step, changes: Mapping[str, Any], weights: str, merge: Any, last: Any) -> None:
+def _rebuilt(
+    machine: Machine, fault: Fault, k: Step, changes: Mapping[str, Any], weights: str, merge: Any, last: Any
+) -> None:
     """The layer made anew from its configuration with one thing changed."""
     layer = k.owner
     x = machine.value(k.inputs[0])

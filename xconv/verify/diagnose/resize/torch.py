@@ -12,7 +12,11 @@ from ...model import Step
 def settings(step: Step) -> dict[str, Any]:
     """mode, align_corners, antialias of an interpolation step."""
     s = step.settings
-    return {"mode": s.get("mode", "nearest"), "align_corners": s.get("align_corners"), "antialias": bool(s.get("antialias", False))}
+    return {
+        "mode": s.get("mode", "nearest"),
+        "align_corners": s.get("align_corners"),
+        "antialias": bool(s.get("antialias", False)),
+    }
 
 
 def matrices(step: Step, here: tuple[int, ...], there: tuple[int, ...]) -> list[np.ndarray]:

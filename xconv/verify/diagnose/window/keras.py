@@ -116,7 +116,11 @@ def _convolution(fault: Fault, t: Step, k: Step) -> Iterator[Proposal]:
     pads = (padding_cause(want, have), f"torch pads {spoken(want.pads)} ({want.mode}), Keras {spoken(have.pads)}",
             f"pad explicitly by {spoken(want.pads)} ({_layer(want, rank)}) and use padding='valid'")  # fmt: skip
     stride = ("stride.value", f"torch strides by {want.stride}, Keras by {have.stride}", f"strides={want.stride}")
-    dilation = ("dilation", f"torch dilates by {want.dilation}, Keras by {have.dilation}", f"dilation_rate={want.dilation}")
+    dilation = (
+        "dilation",
+        f"torch dilates by {want.dilation}, Keras by {have.dilation}",
+        f"dilation_rate={want.dilation}",
+    )
     differ = {n for n in ("stride", "dilation") if getattr(want, n) != getattr(have, n)}
     if want.pads != have.pads or want.mode != have.mode or want.value != have.value:
         yield proposal(["pads"], *pads)
@@ -156,7 +160,7 @@ def replace_padding(step: Step) -> Step:
 def _layer(window: Window, rank: int) -> str:
     if window.mode == "constant":
         return f"ZeroPadding{rank}D({spoken(window.pads)})"
-    return f"ops.pad(x, ..., mode='{ {'replicate': 'edge', 'circular': 'wrap'}.get(window.mode, window.mode)}')"
+    return f"ops.pad(x, ..., mode='{ {'replicate': 'edge', 'circular': 'wrap'}.get(window.mode, window.mode) }')"
 
 
 def transposed(x: Any, kernel: Any, bias: Any, t: Step, rank: int) -> Any:
@@ -168,13 +172,17 @@ def transposed(x: Any, kernel: Any, bias: Any, t: Step, rank: int) -> Any:
     )
     # Written as a convolution of the stretched input, which every backend runs in float64.
     a = to_numpy(x)
-    wide = np.zeros((a.shape[0], *((n - 1) * m + 1 for n, m in zip(a.shape[1:-1], stride, strict=True)), a.shape[-1]), a.dtype)
+    wide = np.zeros(
+        (a.shape[0], *((n - 1) * m + 1 for n, m in zip(a.shape[1:-1], stride, strict=True)), a.shape[-1]), a.dtype
+    )
     wide[(slice(None), *(slice(None, None, m) for m in stride), slice(None))] = a
     reach = [d * (n - 1) for n, d in zip(kernel_size, dilation, strict=True)]
     flipped = np.flip(kernel, tuple(range(rank))).swapaxes(-1, -2)
     pads = tuple((r - p, r - p + e) for r, p, e in zip(reach, padding, extra, strict=True))
     crop = tuple((max(-lo, 0), max(-hi, 0)) for lo, hi in pads)
-    wide = wide[(slice(None), *(slice(lo, n - hi) for (lo, hi), n in zip(crop, wide.shape[1:-1], strict=True)), slice(None))]
+    wide = wide[
+        (slice(None), *(slice(lo, n - hi) for (lo, hi), n in zip(crop, wide.shape[1:-1], strict=True)), slice(None))
+    ]
     window = Window(kernel_size, (1,) * rank, dilation, tuple((max(lo, 0), max(hi, 0)) for lo, hi in pads))
     return convolve(from_numpy(np.ascontiguousarray(wide)), np.ascontiguousarray(flipped), bias, window, False)
 

@@ -72,7 +72,9 @@ def torch_window(step: Step, before: Sequence[Step], rank: int) -> Window:
     dilation = per_axis(_t(s.get("dilation", 1)), rank)
     padding = s.get("padding", 0)
     if padding == "same":
-        pads: Pads = tuple(((d * (k - 1)) // 2, d * (k - 1) - (d * (k - 1)) // 2) for k, d in zip(kernel, dilation, strict=True))
+        pads: Pads = tuple(
+            ((d * (k - 1)) // 2, d * (k - 1) - (d * (k - 1)) // 2) for k, d in zip(kernel, dilation, strict=True)
+        )
     elif padding == "valid":
         pads = ((0, 0),) * rank
     else:
