@@ -14,7 +14,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from ..block import block
+from ..block import blocks
+from ..equivalences import equivalences
 from ..errors import need
 from .checks import AGREE, DIFFER, UNPROVEN, Row
 
@@ -144,11 +145,15 @@ def to_html(rows: Sequence[Row], seconds: float) -> str:
         by_block=summary(rows, "block"),
         by_engine=summary(rows, "engine"),
         by_check=summary(rows, "check"),
-        sources={name: block(name).source for name in dict.fromkeys(row.block for row in rows)},
+        sources={name: _source(name) for name in dict.fromkeys(row.block for row in rows)},
         errors=_errors_plot(rows),
         heat=_heat_plot(rows),
         rows=sorted(rows, key=lambda row: (row.status == AGREE, row.block, row.case)),
     )
+
+
+def _source(name: str) -> str:
+    return (blocks().get(name) or equivalences()[name]).source
 
 
 def svg(figure: Any) -> str:

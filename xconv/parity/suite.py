@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, replace
 from fnmatch import fnmatch
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,16 @@ from ..block import Case, block, blocks
 from ..carry import Leaf
 from ..data import INPUTS, inputs
 from ..dtypes import numpy_dtype
+from ..equivalences import apart, equivalences
+from ..errors import XconvError, one_of
 from . import engines as e
-from .checks import AGREE, UNPROVEN, Row, Subject, held_to, same_bits, unlike
+from .checks import AGREE, DIFFER, UNPROVEN, Row, Subject, held_to, same_bits, unlike
+from .train import keras_training, torch_training
 from .work import Answer, Question, allowances, ask, ask_onnx, drawn, write_onnx
 
 INPUT_SEED = 3
+FORMS = "equivalent forms"
+EXACT = 1e-12  # what an equivalence promises in float64, relative to the greatest value
 Ask = Callable[..., Any]  # (engine name, function, *arguments) -> what the function returns in that engine's worker
 
 
@@ -32,25 +38,58 @@ class Task:
     dtype: str
 
 
-def tasks(names: Sequence[str] = (), dtypes: Sequence[str] = e.DEFAULT_DTYPES) -> list[Task]:
-    """All tasks of the named blocks, or of all.
+@dataclass(frozen=True)
+class FormTask:
+    """One case of an equivalence inside a framework: two forms of one function, in each framework."""
+
+    block: str  # the equivalence's name
+    case: Case
+
+
+def tasks(names: Sequence[str] = (), dtypes: Sequence[str] = e.DEFAULT_DTYPES) -> list[Task | FormTask]:
+    """All tasks of the named blocks and equivalences, or of all.
 
     Raises:
-        XconvError: for an unknown block or dtype, with those that are known.
+        XconvError: for an unknown name or dtype, with those that are known.
     """
     for dtype in dtypes:
         numpy_dtype(dtype)
-    return [
-        Task(name, case, kind, dtype)
-        for name in names or blocks()
-        for case in block(name).cases
-        for kind in INPUTS
-        for dtype in dtypes
-    ]
+    found: list[Task | FormTask] = []
+    for name in names or [*blocks(), *equivalences()]:
+        if name in equivalences():
+            found += [FormTask(name, case) for case in equivalences()[name].cases]
+        elif name in blocks():
+            found += [Task(name, *task) for task in product(block(name).cases, INPUTS, dtypes)]
+        else:
+            raise XconvError(one_of("block or equivalence", name, [*blocks(), *equivalences()]))
+    return found
 
 
-def rows_of(task: Task, engines: Sequence[e.Engine], ask_worker: Ask) -> Iterator[Row]:
-    """Every row of a task.
+def form_rows(task: FormTask, engines: Sequence[e.Engine], ask_worker: Ask) -> Iterator[Row]:
+    """Are the two forms of an equivalence the same function, in float64, in each framework?"""
+    for engine in engines:
+        if engine.room == "onnx" or engine.how not in ("eager", "xla") or not engine.installed:
+            continue
+        subject = Subject(task.block, task.case.name, engine.name, "float64", INPUTS[0])
+        try:
+            seen = ask_worker(engine.name, apart, task.block, task.case, engine.room)
+        except e.WorkerFailed as failure:
+            yield subject.unproven(FORMS, str(failure))
+            continue
+        allowed = EXACT * seen.max_abs / seen.max_rel if seen.max_rel else EXACT
+        yield subject.row(
+            FORMS, AGREE if seen.max_rel <= EXACT else DIFFER, compared=seen.compared, max_abs=seen.max_abs,
+            max_rel=seen.max_rel, allowed=allowed, worst=seen.max_rel / EXACT,
+        )  # fmt: skip
+
+
+def rows_of(task: Task | FormTask, engines: Sequence[e.Engine], ask_worker: Ask) -> Iterator[Row]:
+    """Every row of a task."""
+    return (form_rows if isinstance(task, FormTask) else block_rows)(task, engines, ask_worker)  # type: ignore
+
+
+def block_rows(task: Task, engines: Sequence[e.Engine], ask_worker: Ask) -> Iterator[Row]:
+    """Every row of a block's task.
 
     Each engine's answer is held to the *other* framework's float64 answer: Keras and ONNX to torch's, torch to Keras's.
     """
@@ -99,8 +138,19 @@ def rows_of(task: Task, engines: Sequence[e.Engine], ask_worker: Ask) -> Iterato
                 else ask_worker(engine.name, ask, engine.room, replace(question, how=engine.how))
             )
             yield from _framework_rows(subject(engine), question, answer, truth[other], allowed)
+            if engine.room == "keras" and task.dtype == "float64" and task.inputs == INPUTS[0] and weights:
+                yield from _training_rows(subject(engine), engine, question, ask_worker)
         except e.WorkerFailed as failure:
             yield subject(engine).unproven("all", str(failure))
+
+
+def _training_rows(subject: Subject, engine: e.Engine, question: Question, ask_worker: Ask) -> Iterator[Row]:
+    """Do a few steps of training end at the weights at which torch's end?"""
+    try:
+        ends, allowed = ask_worker("torch", torch_training, question)
+        yield held_to(subject, "training steps", ask_worker(engine.name, keras_training, question), ends, allowed)
+    except e.WorkerFailed as failure:
+        yield subject.unproven("training steps", str(failure))
 
 
 def _framework_rows(
@@ -152,7 +202,7 @@ def _split(allowed: dict[str, float]) -> dict[str, dict[str, float]]:
     return found
 
 
-def run(todo: Sequence[Task], engines: Sequence[e.Engine], threads: int = 3) -> Iterator[list[Row]]:
+def run(todo: Sequence[Task | FormTask], engines: Sequence[e.Engine], threads: int = 3) -> Iterator[list[Row]]:
     """The rows of each task, in the order in which tasks end."""
     with e.Workers() as workers, ThreadPoolExecutor(threads) as pool:
         futures = [pool.submit(lambda task: list(rows_of(task, engines, workers.ask)), task) for task in todo]

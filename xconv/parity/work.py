@@ -70,7 +70,8 @@ def _named(arrays: Sequence[np.ndarray], stem: str) -> dict[str, np.ndarray]:
     return {f"{stem}{i}": a for i, a in enumerate(arrays)}
 
 
-def _flat(leaves: Sequence[Leaf]) -> dict[str, np.ndarray]:
+def flat(leaves: Sequence[Leaf]) -> dict[str, np.ndarray]:
+    """Arrays by `path.name`."""
     return {f"{leaf.path}.{name}".lstrip("."): a for leaf in leaves for name, a in leaf.weights.items()}
 
 
@@ -95,7 +96,7 @@ def ask_torch(question: Question) -> Answer:
     y = door.run(model, [question.x], how=question.how)
     gx, gw = door.gradients(model, [question.x], cotangents(question, y), how=question.how)
     return Answer(
-        _named(y, "y"), _named(gx, "x"), _flat(tuple(gw.values())), tuple(door.leaves(model).values()),
+        _named(y, "y"), _named(gx, "x"), flat(tuple(gw.values())), tuple(door.leaves(model).values()),
         _named(fresh, "y"),
     )  # fmt: skip
 
@@ -115,7 +116,7 @@ def ask_keras(question: Question) -> Answer:
 
 
 @lru_cache(maxsize=6)  # a case's questions come one after the other, and Keras takes long to build a net
-def _keras_model(name: str, config: Any, dtype: str, how: str, shape: tuple[int, ...]) -> tuple[Any, Any, list[Leaf]]:
+def keras_model(name: str, config: Any, dtype: str, how: str, shape: tuple[int, ...]) -> tuple[Any, Any, list[Leaf]]:
     """A Keras model, itself as a function, and its initial weights."""
     import keras
 
@@ -137,7 +138,7 @@ def _ask_keras(question: Question) -> Answer:
     last = subject.keras_layout(question.config) == "channels_last"
     there, back = (channels_last, channels_first) if last else (np.asarray, np.asarray)
     x = np.ascontiguousarray(there(question.x))
-    model, run, initial = _keras_model(question.block, question.config, question.dtype, question.how, x.shape)
+    model, run, initial = keras_model(question.block, question.config, question.dtype, question.how, x.shape)
     door.load(model, initial)
     fresh = run(x)
     given = by_path(question.weights)
@@ -158,7 +159,7 @@ def _ask_keras(question: Question) -> Answer:
         return carry(leaves, target, "keras", rows=rows)
 
     return Answer(
-        _named([back(a) for a in y], "y"), _named([back(a) for a in gx], "x"), _flat(home(gw)),
+        _named([back(a) for a in y], "y"), _named([back(a) for a in gx], "x"), flat(home(gw)),
         tuple(home(door.leaves(model))), _named([back(a) for a in fresh], "y"),
     )  # fmt: skip
 
