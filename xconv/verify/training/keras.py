@@ -78,8 +78,15 @@ def _jax(function, variables, moving):
 def _torch(function, variables, moving):
     import torch
 
-    value, other = function()
-    return value, other, torch.autograd.grad(value, [v.value for v in variables], allow_unused=True)
+    frozen = [v.value for v in variables if not v.value.requires_grad]
+    for tensor in frozen:
+        tensor.requires_grad_(True)
+    try:
+        value, other = function()
+        return value, other, torch.autograd.grad(value, [v.value for v in variables], allow_unused=True)
+    finally:
+        for tensor in frozen:
+            tensor.requires_grad_(False)
 
 
 _GRADIENTS = {"tensorflow": _tensorflow, "jax": _jax, "torch": _torch}
