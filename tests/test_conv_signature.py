@@ -1,5 +1,6 @@
 """A convolution with the settings of both frameworks: what either lacks is exact, training included."""
 
+import copy
 import itertools
 import re
 
@@ -300,6 +301,18 @@ def test_only_what_is_trained_is_penalised_and_constrained():
     handle.remove()
     constrain_(net)
     assert not torch.equal(net[0].weight, before)
+
+
+def test_a_copy_of_a_penalised_model_costs_the_original_nothing():
+    net, x = torch_net(), torch.from_numpy(array(2, 3, 6, 7))
+    penalty = Penalty(net)
+    net(x)
+    before = penalty().item()
+    copy.deepcopy(net)(x)
+    assert penalty().item() == before
+    net(2 * x)
+    assert penalty().item() > before
+    penalty.remove()
 
 
 def test_a_configuration_makes_all_of_it():

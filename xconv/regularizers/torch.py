@@ -33,17 +33,23 @@ class Penalty:
             for name, rule in getattr(module, "regularizers", {}).items()
         ]
         self.activities: list[Tensor] = []
-        self.hooks = [model.register_forward_pre_hook(self._begin)]
+        self.hooks = [model.register_forward_pre_hook(self._beginning(model))]
         for module, name, rule in self.terms:
             if name == "activity":
-                self.hooks.append(module.register_forward_hook(self._watch(rule)))
+                self.hooks.append(module.register_forward_hook(self._recording(module, rule)))
 
-    def _begin(self, model, inputs) -> None:
-        self.activities.clear()
+    # A copy of the model runs the same hooks; only the model's own modules are listened to.
+    def _beginning(self, watched: nn.Module):
+        def begin(module, inputs):
+            if module is watched:
+                self.activities.clear()
 
-    def _watch(self, rule):
+        return begin
+
+    def _recording(self, watched: nn.Module, rule):
         def record(module, inputs, output):
-            self.activities.append(rule(output) / len(output))
+            if module is watched:
+                self.activities.append(rule(output) / len(output))
 
         return record
 
