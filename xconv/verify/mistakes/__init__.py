@@ -157,8 +157,7 @@ def pair(case: Case, seed: int = 0, scramble: bool = False) -> Pair:
     names: dict[str, str] | None = {} if scramble and not load else None
     keras = keras_factory(getattr(rooms[1], case.net), case.keras, seed + 1, load, torch, names)
     held = net(case)
-    draw = np.random.default_rng([seed, 5])
-    inputs = tuple(draw.integers(0, held.classes, shape) for shape in held.shapes) if held.classes else None
+    inputs = tuple(_tokens(shape, held.classes, seed) for shape in held.shapes) if held.classes else None
     return Pair(
         torch,
         keras,
@@ -169,6 +168,13 @@ def pair(case: Case, seed: int = 0, scramble: bool = False) -> Pair:
         held.layout,
         {} if names is None else names,
     )
+
+
+def _tokens(shape: Shape, classes: int, seed: int) -> np.ndarray:
+    """Sentences that end in padding: a zero, and two in every other row."""
+    tokens = np.random.default_rng([seed, 5]).integers(1, classes, shape)
+    tokens[:, -1], tokens[::2, -2] = 0, 0
+    return tokens
 
 
 def _setup(case: Case, room: Any, varied: Mapping[str, Any]) -> Callable:

@@ -1,6 +1,7 @@
 """Torch models of the catalogue, with random numbers in every weight and buffer so that nothing hides."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,11 @@ def factory(build: Callable[..., nn.Module], varied: Mapping[str, Any], seed: in
 
     def model() -> nn.Module:
         net = build(**wanted(build, varied))
-        door.load(net, draw(door.leaves(net), seed))
+        trained = {id(w) for w in net.parameters()}
+        drawn = {leaf.path: leaf for leaf in draw(door.leaves(net), seed)}
+        for path, (_, held) in door.tensors(net).items():  # constants that are buffers keep their values
+            kept = {n: drawn[path].weights[n] for n, w in held.items() if id(w) in trained or n.startswith("running_")}
+            door.load(net, [replace(drawn[path], weights=kept)])
         return net.eval()
 
     return model
