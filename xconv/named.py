@@ -7,6 +7,7 @@ from typing import Any
 
 from .errors import XconvError, one_of
 from .frameworks import door, side_of
+from .quiet import quiet
 
 FILES = {".keras": "keras", ".h5": "keras", ".pt2": "torch"}
 
@@ -51,7 +52,8 @@ def code(place: str) -> Any:
     """
     try:
         if not place.endswith(".py"):
-            return import_module(place)
+            with quiet():
+                return import_module(place)
         path = Path(place)
         if not path.is_file():
             raise XconvError(f"{path} is not a file")
@@ -60,7 +62,8 @@ def code(place: str) -> Any:
         assert spec.loader is not None
         module = sys.modules[path.stem] = util.module_from_spec(spec)
         sys.path.insert(0, str(path.parent.resolve()))
-        spec.loader.exec_module(module)
+        with quiet():
+            spec.loader.exec_module(module)
         return module
     except XconvError:
         raise
