@@ -4,13 +4,14 @@ A block's folder holds four rooms: spec.py (the idea: configuration, cases, cost
 torch.py, keras.py (each as a user of that framework would write it) and onnx.py (the minimal graph).
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, fields, is_dataclass
 from functools import cache, cached_property
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 from .errors import XconvError, one_of
 
@@ -160,3 +161,51 @@ def describe(config: Any) -> str:
     """
     return " ".join(f"{f.name}={getattr(config, f.name)}" for f in fields(config)
                     if getattr(config, f.name) != f.default)  # fmt: skip
+
+
+def dumps(config: Any) -> str:
+    """A configuration as JSON; a value in it that has fields of its own, such as a constraint, names its class.
+
+    >>> from xconv.blocks.bottleneck.spec import Config
+    >>> dumps(Config(8, 2, 8, stride=2))
+    '{"cin": 8, "squeezed": 2, "cout": 8, "kernel": 3, "stride": 2}'
+    """
+
+    def plain(value: Any) -> Any:
+        return {"is": type(value).__name__, **_own(value)} if is_dataclass(value) else value
+
+    return json.dumps({name: plain(value) for name, value in _own(config).items()})
+
+
+def loads(config: type, text: str) -> Any:
+    """The configuration that `dumps` wrote.
+
+    Raises:
+        TypeError, ValueError, AttributeError: if it is not one of this class.
+    """
+    hints = get_type_hints(config)
+
+    def read(name: str, value: Any) -> Any:
+        if isinstance(value, list):
+            return tuple(read(name, v) for v in value)
+        if not isinstance(value, dict):
+            return value
+        known = {kind.__name__: kind for kind in _kinds(hints[name])}
+        if value.get("is") not in known:
+            raise ValueError(f"{name}={value} is not one of {', '.join(known)}")
+        return known[value["is"]](**{k: read(k, v) for k, v in value.items() if k != "is"})
+
+    return config(**{name: read(name, value) for name, value in json.loads(text).items()})
+
+
+def _own(value: Any) -> dict[str, Any]:
+    return {f.name: getattr(value, f.name) for f in fields(value) if f.init}
+
+
+def _kinds(hint: Any) -> Iterator[type]:
+    """The values' classes that an annotation stands for, and those derived from them; not a framework's namesakes."""
+    for kind in get_args(hint) or (hint,):
+        if isinstance(kind, type) and "__dataclass_fields__" in vars(kind):
+            yield kind
+            below: list[type] = kind.__subclasses__()
+            yield from (found for derived in below for found in _kinds(derived))
