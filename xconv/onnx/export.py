@@ -6,7 +6,6 @@ weights and was asked for the right answer is told by the result (`Exported.fram
 users' own models name their framework in the metadata.
 """
 
-import json
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -18,7 +17,7 @@ import onnx
 from onnx import helper
 
 from .. import __version__
-from ..block import Block, Case, block, describe
+from ..block import Block, Case, block, describe, dumps, loads
 from ..carry import Leaves
 from ..dtypes import numpy_dtype
 from ..errors import XconvError
@@ -84,7 +83,7 @@ def block_model(
         raise XconvError(f"{block.name} ({describe(config)}) has no ONNX graph: {error}") from error
     names = axes(len(shape))
     elem = helper.np_dtype_to_tensor_dtype(kind)
-    props = {"xconv": __version__, "block": block.name, "config": json.dumps(asdict(config)), "layout": layout}
+    props = {"xconv": __version__, "block": block.name, "config": dumps(config), "layout": layout}
     dims = [size if axis == "C" else axis for axis, size in zip(names, shape, strict=True)]
     model = g.finish(
         {output: helper.make_tensor_value_info("y", elem, None)},
@@ -101,13 +100,8 @@ def read_config(block: Block, text: str) -> Any:
     Raises:
         XconvError: if it does not fit the block.
     """
-
-    def tuples(value: Any) -> Any:
-        return tuple(map(tuples, value)) if isinstance(value, list) else value
-
     try:
-        given = {name: tuples(value) for name, value in json.loads(text).items()}
-        return block.spec.Config(**given)
+        return loads(block.spec.Config, text)
     except (TypeError, ValueError, AttributeError) as error:
         raise XconvError(f"the file's configuration does not fit block {block.name}: {error}") from error
 
