@@ -231,3 +231,13 @@ def test_an_engine_that_is_not_installed_is_unproven_and_named():
 
 def test_the_recorded_gaps_can_be_read():
     assert all(gap.reason for gap in suite.gaps())
+
+
+def test_without_tensorflow_keras_on_jax_is_what_torch_is_held_to(monkeypatch):
+    find = engines.find_spec
+    monkeypatch.setattr(engines, "find_spec", lambda name: None if name == "tensorflow" else find(name))
+    chosen = [engines.ENGINES[name] for name in ("torch", "jax", "reference", "tensorflow")]
+    with engines.Workers() as workers:
+        rows = list(rows_of(task(), chosen, workers.ask))
+    assert {row.engine for row in rows if row.status == AGREE} == {"torch", "jax", "reference"}
+    assert {(row.engine, row.status) for row in rows if row.status != AGREE} == {("tensorflow", UNPROVEN)}
