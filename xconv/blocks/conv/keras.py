@@ -6,6 +6,7 @@ import keras
 from keras import layers, ops
 
 from xconv.constraints.keras import native as constraint
+from xconv.fast import keras as fast
 from xconv.geometry import check_padding, per_axis, reach, resolve_pads
 from xconv.initializers.keras import native as initializer
 from xconv.regularizers.keras import native as regularizer
@@ -134,7 +135,7 @@ class _Conv(Padded):
         self.take(padding, dilation_rate, padding_mode)
 
     def convolution_op(self, x, kernel, strides, padding, dilation_rate, data_format):
-        return ops.conv(x, kernel, list(strides), padding, data_format, dilation_rate)
+        return fast.conv(x, kernel, list(strides), padding, data_format, dilation_rate)
 
     @staticmethod
     def able(strides, dilation):

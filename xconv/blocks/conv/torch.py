@@ -6,6 +6,7 @@ from typing import Any
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from xconv.fast.torch import narrow
 from xconv.geometry import Padding, check_padding, per_axis, resolve_pads
 from xconv.initializers.torch import TorchInitializer, native
 
@@ -148,7 +149,7 @@ class Conv2d(_Conv, nn.Conv2d):
             than the kernel.
     """
 
-    rank, convolve = 2, staticmethod(F.conv2d)
+    rank, convolve = 2, staticmethod(narrow(F.conv2d))
 
 
 class Conv3d(_Conv, nn.Conv3d):

@@ -1,9 +1,10 @@
 """Depthwise convolution as a Keras user writes it, also with the strides and dilations that TensorFlow refuses."""
 
 import keras
-from keras import layers, ops
+from keras import layers
 
 from xconv.blocks.conv.keras import Padded
+from xconv.fast import keras as fast
 from xconv.geometry import check_padding
 
 from .spec import Config
@@ -20,7 +21,7 @@ class _Depthwise(Padded):
         self.take(padding, dilation_rate, padding_mode)
 
     def convolution_op(self, x, kernel, strides, padding, dilation_rate, data_format):
-        return ops.depthwise_conv(x, kernel, strides, padding, data_format, dilation_rate)
+        return fast.depthwise_conv(x, kernel, strides, padding, data_format, dilation_rate)
 
     @staticmethod
     def able(strides, dilation):
