@@ -56,7 +56,7 @@ def _writable(*paths: Path | None) -> None:
 def _sides(a: str, b: str) -> tuple[Any, Any]:
     """The torch and the Keras model, in whichever order they were named."""
     from ..frameworks import side_of
-    from .load.source import load
+    from ..named import found_of as load
 
     first, second = load(a), load(b)
     kinds = []
@@ -99,8 +99,9 @@ def _guess(model: Any, source: str) -> str:
 
 
 def verify(
-    a: Annotated[str, typer.Argument(metavar="A", help=f"One model: {LEAVES}.")],
-    b: Annotated[str, typer.Argument(metavar="B", help="The other, of the other framework.")],
+    models: Annotated[
+        list[str] | None, typer.Argument(metavar="A B", help=f"Two models, one of each framework: {LEAVES}.")
+    ] = None,
     input: Annotated[
         list[str] | None, typer.Option(help="Shape in torch layout with batch, 2,3,32,32; repeat for several.")
     ] = None,
@@ -115,10 +116,20 @@ def verify(
     seed: Annotated[int, typer.Option(help="Of inputs and probes.")] = 0,
     json: Annotated[Path | None, typer.Option(help="Write the report here.")] = None,
     html: Annotated[Path | None, typer.Option(help="Write a page with plots here.")] = None,
+    self_test: Annotated[
+        bool, typer.Option("--self-test", help="Judge the catalogue of port mistakes: all, or cases and families.")
+    ] = False,
 ) -> None:
     """Judge whether two models compute the same function; say where they part, why, and what mends it."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     _writable(json, html)
+    if self_test:
+        from .selftest import run as judge
+
+        raise typer.Exit(judge(models or [], json).status)
+    if len(models or []) != 2:
+        raise XconvError(f"verify compares two models, {len(models or [])} given: xconv verify A B")
+    a, b = models or []
     if (train_a is None) != (train_b is None):
         raise XconvError("give both --train-a and --train-b, or neither")
     if a.endswith(".xtrace") or b.endswith(".xtrace"):
@@ -127,7 +138,7 @@ def verify(
         report = compare_files(Path(a), Path(b))
     else:
         from . import verify as run
-        from .load.source import load
+        from ..named import found_of as load
 
         torch, keras = _sides(a, b)
         training = None
@@ -152,7 +163,7 @@ def verify(
 
 def _ordered(first: Any, second: Any, a: str, torch: Any) -> tuple[Any, Any]:
     """The set-ups in the order torch, Keras."""
-    from .load.source import load
+    from ..named import found_of as load
 
     return (
         (first, second)
@@ -175,7 +186,7 @@ def record(
     """Write down a run of one model, to be compared where the other one lives."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     _writable(out)
-    from .load.source import load
+    from ..named import found_of as load
     from .record import write
 
     write(

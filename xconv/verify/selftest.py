@@ -11,7 +11,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from .. import files
-from ..errors import XconvError
 from .mistakes import Case, pair, select
 
 # To be reached: shares of the faults (detected, located, cause) and of the correct ports (false alarms, unproven).
@@ -47,7 +46,7 @@ class Score:
     def shares(self) -> dict[str, float]:
         faults = [r for r in self.rows if r.planted]
         right = [r for r in self.rows if not r.planted]
-        share = lambda found, of: sum(found) / len(of) if of else float("nan")  # noqa: E731
+        share = lambda found, of: sum(found) / len(of) if of else float("nan")
         return {
             "detected": share((r.verdict == "different" for r in faults), faults),
             "located": share((r.located for r in faults), faults),
@@ -81,8 +80,9 @@ def judge(case: Case, seed: int = 0) -> Row:
     try:
         report = verify(made.torch, made.keras, made.shapes, inputs=made.inputs, weights=made.weights,
                         training=made.training, layout=made.layout, seed=seed)  # fmt: skip
-    except XconvError as error:
-        return Row(case.name, case.family, case.cause, "error", said=str(error).partition("\n")[0])
+    except Exception as error:  # a verifier that raises on a port of the catalogue has failed there, not everywhere
+        text = f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"
+        return Row(case.name, case.family, case.cause, "error", said=text)
     seconds = round(time.perf_counter() - start, 2)
     first = report.divergences[0] if report.divergences else None
     if first is None:
@@ -141,7 +141,7 @@ def table(score: Score):
     for word in ("case", "planted", "verdict", "located", "cause", "said first", "found", "s"):
         made.add_column(word, justify="right" if word in ("found", "s") else "left", no_wrap=word != "said first")
     for r in score.rows:
-        tick = lambda yes, r=r: ("yes" if yes else "[red]no[/]") if r.planted else ""  # noqa: E731
+        tick = lambda yes, r=r: ("yes" if yes else "[red]no[/]") if r.planted else ""
         made.add_row(r.name, r.planted or "[dim]correct[/]", r.verdict, tick(r.located), tick(r.confirmed), r.said,
                      str(r.divergences), f"{r.seconds:.1f}", style="" if r.good else "yellow")  # fmt: skip
     return made

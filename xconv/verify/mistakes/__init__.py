@@ -8,6 +8,7 @@ without the variation), and both are held to account by `xconv verify --self-tes
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
 from functools import cache
 from importlib import import_module
 from inspect import signature
@@ -116,7 +117,9 @@ def select(names: list[str] | None = None) -> list[Case]:
     for name in names:
         found = {n: c for n, c in cases().items() if name in (n, c.family)}
         if not found:
-            raise XconvError(one_of("case or family", name, [*cases(), *families()]))
+            close = get_close_matches(name, [*cases(), *families()], 1, 0.5)
+            hint = f" (did you mean {close[0]!r}?)" if close else ""
+            raise XconvError(f"no case or family {name!r}{hint}; families: {', '.join(families())}")
         chosen |= found
     return list(chosen.values())
 
