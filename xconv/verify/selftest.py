@@ -6,7 +6,7 @@ $ xconv verify --self-test wiring bn_scale_off
 
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -46,7 +46,10 @@ class Score:
     def shares(self) -> dict[str, float]:
         faults = [r for r in self.rows if r.planted]
         right = [r for r in self.rows if not r.planted]
-        share = lambda found, of: sum(found) / len(of) if of else float("nan")
+
+        def share(found: Iterable[bool], of: Sequence[Row]) -> float:
+            return sum(found) / len(of) if of else float("nan")
+
         return {
             "detected": share((r.verdict == "different" for r in faults), faults),
             "located": share((r.located for r in faults), faults),
@@ -141,7 +144,15 @@ def table(score: Score):
     for word in ("case", "planted", "verdict", "located", "cause", "said first", "found", "s"):
         made.add_column(word, justify="right" if word in ("found", "s") else "left", no_wrap=word != "said first")
     for r in score.rows:
-        tick = lambda yes, r=r: ("yes" if yes else "[red]no[/]") if r.planted else ""
-        made.add_row(r.name, r.planted or "[dim]correct[/]", r.verdict, tick(r.located), tick(r.confirmed), r.said,
-                     str(r.divergences), f"{r.seconds:.1f}", style="" if r.good else "yellow")  # fmt: skip
+        ticks = [("yes" if yes else "[red]no[/]") if r.planted else "" for yes in (r.located, r.confirmed)]
+        cells = (
+            r.name,
+            r.planted or "[dim]correct[/]",
+            r.verdict,
+            *ticks,
+            r.said,
+            str(r.divergences),
+            f"{r.seconds:.1f}",
+        )
+        made.add_row(*cells, style="" if r.good else "yellow")
     return made
