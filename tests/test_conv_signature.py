@@ -12,8 +12,9 @@ from keras import layers
 from torch import nn
 
 from xconv import constraints, regularizers
+from xconv.block import dumps, loads
 from xconv.blocks.conv.keras import Conv1D, Conv2D, Conv3D
-from xconv.blocks.conv.spec import PADDING_MODES, Config
+from xconv.blocks.conv.spec import CASES, PADDING_MODES, Config
 from xconv.blocks.conv.torch import Conv1d, Conv2d, Conv3d, build
 from xconv.blocks.depthwise.keras import DepthwiseConv2D
 from xconv.blocks.depthwise.torch import DepthwiseConv2d
@@ -322,6 +323,11 @@ def test_a_configuration_makes_all_of_it():
     constrain_(layer)
     norms = (layer.weight**2).sum((1, 2, 3)).sqrt().tolist()
     assert norms == pytest.approx([1] * 4, abs=1e-6)
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_a_configuration_and_the_values_in_it_survive_json(case):
+    assert loads(Config, dumps(case.config)) == case.config
 
 
 # What is refused
