@@ -153,6 +153,14 @@ def dropouts(layer: keras.Layer, path: str = "") -> dict[str, keras.Layer]:
     return found
 
 
+def _factors(model: keras.Layer, kind: type) -> None:
+    """Regularisers' factors as Python floats, as Keras keeps them, or as NumPy's, which TensorFlow does not round."""
+    for regularizer in {id(r): r for v in model.trainable_weights if (r := v.regularizer) is not None}.values():
+        for name in ("l1", "l2"):
+            if isinstance(value := getattr(regularizer, name, None), float):
+                setattr(regularizer, name, kind(value))
+
+
 class Trainer:
     """One model, one loss, one optimizer, step by step; arrays are NumPy's, channels last.
 
@@ -174,6 +182,8 @@ class Trainer:
         self._calls: Counter[str] = Counter()
         for path, layer in dropouts(model).items():
             layer.call = self._shared(self.paths.get(path, path), layer)
+        if self.dtype == "float64":
+            _factors(model, np.float64)
 
     def _shared(self, path: str, layer: Any) -> Callable:
         def call(x, training=False):
@@ -217,6 +227,7 @@ class Trainer:
 
     def close(self) -> None:
         """Take the masks off the model."""
+        _factors(self.model, float)
         for layer in dropouts(self.model).values():
             del layer.call
 
@@ -237,10 +248,11 @@ def _jax_step(t: Trainer, x: Any, y: Any) -> Any:
     weights, others = t.model.trainable_variables, t.model.non_trainable_variables
 
     def total(values):
-        output, updated, losses = t.model.stateless_call(
-            values, [v.value for v in others], x, training=True, return_losses=True
-        )
-        return t.total(output, y, losses), updated
+        # Not stateless_call, which hands `training` on to layers that do not take it.
+        mapping = [*zip(weights, values, strict=True), *((v, v.value) for v in others)]
+        with keras.StatelessScope(mapping, collect_losses=True) as scope:
+            output = t.model(x, training=True)
+        return t.total(output, y, scope.losses), [scope.get_current_value(v) for v in others]
 
     (loss, updated), gradients = jax.value_and_grad(total, has_aux=True)([w.value for w in weights])
     for variable, value in zip(others, updated, strict=True):
