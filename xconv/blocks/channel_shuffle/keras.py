@@ -1,8 +1,9 @@
 """Channel shuffle as a Keras user writes it: a layer that Keras lacks."""
 
 import keras
-from keras import layers, ops
+from keras import ops
 
+from xconv.blocks.conv.keras import Conv2D
 from xconv.blocks.keras import Block
 
 from .spec import Config
@@ -50,10 +51,10 @@ class ShuffledPointwise(Block):
     def __init__(self, shuffled_filters, filters, groups, **kwargs):
         super().__init__(**kwargs)
         self.shuffled_filters, self.filters, self.groups = shuffled_filters, filters, groups
-        self.squeeze = layers.Conv2D(shuffled_filters, 1, groups=groups, activation="relu", dtype=self.dtype_policy,
+        self.squeeze = Conv2D(shuffled_filters, 1, groups=groups, activation="relu", dtype=self.dtype_policy,
                                      name="squeeze")  # fmt: skip
         self.shuffle = ChannelShuffle(groups, dtype=self.dtype_policy, name="shuffle")
-        self.expand = layers.Conv2D(filters, 1, groups=groups, dtype=self.dtype_policy, name="expand")
+        self.expand = Conv2D(filters, 1, groups=groups, dtype=self.dtype_policy, name="expand")
 
     def call(self, x):
         return self.expand(self.shuffle(self.squeeze(x)))

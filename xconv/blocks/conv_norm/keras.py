@@ -4,6 +4,7 @@ import keras
 from keras import layers, ops
 
 from xconv.blocks.conv.keras import Conv2D
+from xconv.blocks.depthwise.keras import DepthwiseConv2D
 from xconv.blocks.keras import Block
 from xconv.blocks.shortcut import projects
 
@@ -42,7 +43,7 @@ class ConvNorm2D(Block):
         same = {"strides": strides, "padding": "valid" if strides > 1 else "same", "use_bias": False, "name": "conv",
                 "dtype": self.dtype_policy}  # fmt: skip
         if depthwise:
-            self.conv = layers.DepthwiseConv2D(kernel_size, **same)
+            self.conv = DepthwiseConv2D(kernel_size, **same)
         else:
             self.conv = Conv2D(filters, kernel_size, groups=groups, **same)
         self.norm = layers.BatchNormalization(momentum=0.9, epsilon=epsilon, dtype=self.dtype_policy, name="norm")
