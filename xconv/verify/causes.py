@@ -126,6 +126,7 @@ CAUSES: dict[str, str] = {
     "loss.delta": "another width or margin of the loss",
     "regulariser.factor": "a penalty's gradient is twice weight decay's: L2(w) is 2 w p, weight_decay=w is w p",
     "regulariser.scope": "other weights are decayed or penalised",
+    "regulariser.kind": "another penalty, such as L1 for L2, or one on activations",
     "optimizer.kind": "another optimizer",
     "optimizer.learning_rate": "another learning rate",
     "optimizer.epsilon": "another epsilon in the optimizer",

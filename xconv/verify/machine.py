@@ -66,7 +66,7 @@ class Machine:
 
     def arguments(self, step: Step) -> tuple[tuple, dict]:
         """A step's arguments with the values in them."""
-        look = lambda leaf: self.raw(leaf.value) if isinstance(leaf, Ref) else leaf  # noqa: E731
+        look = lambda leaf: self.raw(leaf.value) if isinstance(leaf, Ref) else leaf
         return mapped(step.args, look), mapped(dict(step.kwargs), look)
 
     def value(self, value: int) -> np.ndarray:
@@ -89,6 +89,23 @@ class Machine:
             step = self.steps[index]
             self.steps[index] = replace(step, inputs=tuple(refs((step.args, step.kwargs))))
         self.forget(self.steps[index].outputs)
+
+    def insert(self, value: int, function: Callable[[Any], Any], user: Step) -> int:
+        """Pass a value through one more function on its way to one step; returns the new value."""
+        new, index = max(self._maker.values(), default=0) + 1_000_000, max(self.steps) + 1
+        new = max([*self._maker, new]) + 1
+        self._maker = {**self._maker, new: index}
+        template = self.steps[user.index]
+        self.steps[index] = replace(template, index=index, kind="inserted", args=(Ref(value),), kwargs={}, inputs=(value,),
+                                    outputs=(new,), run=lambda x: [function(x)], owner=None)  # fmt: skip
+        args = mapped(
+            tuple(template.args), lambda leaf: Ref(new) if isinstance(leaf, Ref) and leaf.value == value else leaf
+        )
+        kwargs = mapped(
+            dict(template.kwargs), lambda leaf: Ref(new) if isinstance(leaf, Ref) and leaf.value == value else leaf
+        )
+        self.change(user.index, args=args, kwargs=kwargs)
+        return new
 
     def users(self, value: int) -> list[Step]:
         """The steps that a value is fed to."""

@@ -95,7 +95,15 @@ def laid_out(
     """How the reference is laid out in the other side's tensor, if they hold the same numbers in the same places."""
     if reference.size != other.size or not alike(reference, other, allowed):
         return None
+    keep = channels is False and reference.ndim == other.ndim  # a dense layer's features stay the last axis
+    marks = np.broadcast_to(np.arange(reference.shape[-1]), reference.shape) if keep and reference.ndim else None
     for move in moves(reference.shape, other.shape, channels):
+        if (
+            marks is not None
+            and marks.shape[-1] > 1
+            and not np.array_equal(move(marks)[(0,) * (marks.ndim - 1)], marks[(0,) * (marks.ndim - 1)])
+        ):
+            continue
         if agree(move(reference), other, allowed):
             return move
     return None

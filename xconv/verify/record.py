@@ -92,7 +92,7 @@ def write(
 
 
 class _Vocabulary:
-    names: Mapping[str, Any] = {}  # noqa: RUF012
+    names: Mapping[str, Any] = {}
 
 
 def _carry(other: Recorded, held: Sequence[Holder], s: Any, trace: Trace, kind: str) -> None:

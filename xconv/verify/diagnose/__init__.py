@@ -1,5 +1,7 @@
 """Why do the sides part here? Hypotheses are run, and only one that makes them agree in float64 is confirmed."""
 
+# Families in the order in which they are tried: the narrow and cheap before the wide.
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from importlib import import_module
@@ -9,9 +11,6 @@ from ..causes import meaning
 from ..compare import Fault, Session
 from ..machine import Machine
 from ..model import Difference, Divergence, Place, Step
-
-# Families in the order in which they are tried: the narrow and cheap before the wide.
-import os
 
 DEBUG = os.environ.get("DEBUG")
 FAMILIES = ("weights", "dtype.keras", "order", "window.keras", "prelu.keras", "norm.keras", "recurrent.keras", "activation.keras", "pooling.keras",

@@ -25,6 +25,7 @@ def propose(fault: Fault) -> Iterator[Proposal]:
     yield from _exchanged_outputs(fault)
     torch_steps, keras_steps = regions(fault)
     yield from _order(fault, keras_steps)
+    yield from _parts(keras_steps)
     yield from _sources(fault, torch_steps, keras_steps)
 
 
@@ -101,6 +102,25 @@ def _order(fault: Fault, keras_steps: list[Step]) -> Iterator[Proposal]:
                 "wiring.concat_order" if joins else "wiring.operand_order",
                 f"{step.name} takes its {len(refs)} operands in another order than torch",
                 f"exchange the operands{quoted(step)}", apply, _twin(fault, step), step,
+            )  # fmt: skip
+
+
+def _parts(keras_steps: list[Step]) -> Iterator[Proposal]:
+    """The parts of a split, in another order."""
+    for step in keras_steps:
+        if not 2 <= len(step.outputs) <= 4 or len(set(step.shapes)) > 1:
+            continue
+        for order in permutations(range(len(step.outputs))):
+            if list(order) == sorted(order):
+                continue
+
+            def run(*args, _run=step.run, _order=order, **kwargs):
+                parts = list(_run(*args, **kwargs))
+                return [parts[i] for i in _order]
+
+            yield Proposal(
+                "layout.split", f"the parts of {step.name} are taken in another order than torch's",
+                f"take them in the order {order}{quoted(step)}", lambda m, s=step, r=run: m.change(s.index, run=r), None, step,
             )  # fmt: skip
 
 

@@ -50,6 +50,10 @@ def weights_of(owner: Any) -> Mapping[str, Any]:
     """A layer's variables by the names that the table of rules gives them."""
     if isinstance(owner, tracing.Part):
         return owner.weights
+    if isinstance(owner, keras.layers.MultiHeadAttention):
+        parts = {"query": owner._query_dense, "key": owner._key_dense, "value": owner._value_dense,
+                 "attention_output": owner._output_dense}  # fmt: skip
+        return {f"{name}.{w.name}": w for name, part in parts.items() for w in part.weights}
     direct = owner.weights
     prefix = f"{owner.path}/" if owner.path else ""
     if len(direct) > len({v.name for v in direct}):
@@ -75,16 +79,3 @@ def side(model: keras.Layer) -> Side:
         "keras", model, lambda inputs, training=False: tracing.trace(model, inputs, training), run, weights_of, write,
         to_numpy, from_numpy, nullcontext, {layer.path: layer for layer in model._flatten_layers()},
     )  # fmt: skip
-
-
-def saved(path: Any) -> keras.Model:
-    """A model from a .keras or .h5 file, without running code that the file may hold.
-
-    Raises:
-        XconvError: if the file is broken, or needs code to be read.
-    """
-    try:
-        return keras.saving.load_model(path, compile=False, safe_mode=True)
-    except Exception as error:
-        text = next((line for line in str(error).strip().splitlines() if line.strip()), type(error).__name__)
-        raise XconvError(f"{path} cannot be read as a Keras model: {text[:300]}") from error

@@ -91,15 +91,3 @@ def side(model: nn.Module, dtype: str = "float64") -> Side:
         "torch", ours, lambda inputs, training=False: tracing.trace(ours, inputs, bool(training)), run, weights_of,
         write, to_numpy, from_numpy, torch.no_grad, dict(ours.named_modules()),
     )  # fmt: skip
-
-
-def saved(path: Any) -> nn.Module:
-    """A module from an exported program (.pt2), which holds a graph and no pickled code.
-
-    Raises:
-        XconvError: if the file is broken.
-    """
-    try:
-        return torch.export.load(path).module()
-    except Exception as error:
-        raise XconvError(f"{path} cannot be read as an exported program: {str(error).splitlines()[0][:300]}") from error

@@ -299,7 +299,16 @@ class _Tracer:
             return [from_numpy(to_numpy(variable))]
 
         owner = self.names.get(id(variable), "")
-        self.tape.step("weight", (), {}, [tensor], run, {"name": variable.name}, path=owner, owner=variable)
+        self.tape.step(
+            "weight",
+            (),
+            {},
+            [tensor],
+            run,
+            {"name": variable.name, "constant": not variable.trainable},
+            path=owner,
+            owner=variable,
+        )
 
     def value(self, variable: Any, tensor: Any) -> Any:
         """A variable's value, as a layer's own code reads it."""
@@ -360,7 +369,7 @@ def _patched(holder: Any, name: str, value: Any) -> Iterator[None]:
 @contextmanager
 def _watching(tracer: _Tracer) -> Iterator[None]:
     with ExitStack() as stack:
-        put = lambda *a: stack.enter_context(_patched(*a))  # noqa: E731
+        put = lambda *a: stack.enter_context(_patched(*a))
         tracer.call, tracer.operation_call = Layer.__call__, Operation.__call__
         original_value = _Variable.value.fget
         put(Layer, "__call__", lambda self, *a, **k: tracer.layer(self, a, k))

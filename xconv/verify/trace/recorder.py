@@ -102,7 +102,7 @@ class Recorder:
             reference = weakref.ref(tensor)
         except TypeError:
             self._kept.append(tensor)
-            reference = lambda: tensor  # type: ignore[assignment]  # noqa: E731
+            reference = lambda: tensor  # type: ignore[assignment]
         self._known[key] = (reference, value)
         self.shapes[value] = self.shape(tensor)
         return value

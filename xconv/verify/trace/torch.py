@@ -128,7 +128,14 @@ class _Mode(TorchFunctionMode):
             if self.tape.number(tensor) is None and id(tensor) in self.weights:
                 path, name, held = self.weights[id(tensor)]
                 self.tape.step(
-                    "weight", (), {}, [held], lambda held=held: [held], {"name": name}, path=path, owner=held
+                    "weight",
+                    (),
+                    {},
+                    [held],
+                    lambda held=held: [held],
+                    {"name": name, "constant": not isinstance(held, nn.Parameter)},
+                    path=path,
+                    owner=held,
                 )
 
 

@@ -145,6 +145,22 @@ def _surplus(fault: Fault, wanted: list, present: list, keras_steps: list[Step])
             cause = "activation.surplus" if act else "layer.surplus"
             if step.kind.endswith("Dropout") or step.kind in ("GaussianNoise", "dropout"):
                 cause = "inference.dropout" if "rop" in step.kind else "inference.noise"
+            if step.kind in (
+                "StridedSlice",
+                "GetItem",
+                "getitem",
+                "flip",
+                "Flip",
+                "ReverseV2",
+                "gather",
+                "take",
+                "GatherV2",
+            ):
+                cause = (
+                    "input.channel_order"
+                    if set(fault.session.traces[1].inputs) & set(sources(keras_steps))
+                    else "layout.split"
+                )
             yield Proposal(
                 cause, f"Keras applies {_old(step)}, torch does not", f"remove {_old(step)}{quoted(step)}",
                 lambda m, s=step: define(m, s.outputs[0], lambda x: x, s.inputs[0]), None, step,

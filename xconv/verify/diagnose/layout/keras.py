@@ -139,9 +139,26 @@ def _missing(fault: Fault, ours: list[Step], theirs: list[Step], context: str) -
     for order in _orders(actual.ndim):
         if tuple(actual.shape[i] for i in order) == expected.shape and agree(expected, actual.transpose(order)):
             space = actual.ndim == 4 and order == (0, 2, 1, 3)
-            yield Proposal("layout.transposed_space" if space else context, f"axes are exchanged at {step.name}",
-                           f"transpose by {order}{quoted(step)}", lambda m, p=order: after(m, fault.target, lambda x: from_numpy(
-                               np.ascontiguousarray(to_numpy(x).transpose(p)))), None, step)  # fmt: skip
+            cause = "layout.transposed_space" if space else context
+            if (
+                not space
+                and fault.keras_step is not None
+                and fault.keras_step.kind == "Dense"
+                and order[-1] != actual.ndim - 1
+            ):
+                cause = "layout.axis"
+
+            def apply(m: Any, p: tuple[int, ...] = order) -> None:
+                def turn(x: Any) -> Any:
+                    return from_numpy(np.ascontiguousarray(to_numpy(x).transpose(p)))
+
+                if fault.keras_step is not None and len(m.users(fault.target)) > 1:  # others are fed rightly
+                    m.__dict__["target"] = m.insert(fault.target, turn, fault.keras_step)
+                else:
+                    after(m, fault.target, turn)
+
+            yield Proposal(cause, f"axes are exchanged at {step.name}", f"transpose by {order}{quoted(step)}", apply, None,
+                           fault.keras_step or step)  # fmt: skip
     for axis in range(actual.ndim - 1, 0, -1):
         order_of = _slices(expected, actual, axis)
         if order_of is not None:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ....frameworks.keras import from_numpy, to_numpy
-from ...compare import Fault, expect, channels, first_input
+from ...compare import Fault, channels, expect, first_input
 from ...holders import NORMS
 from ...match import laid_out
 from ...model import Step

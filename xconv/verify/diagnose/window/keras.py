@@ -35,7 +35,7 @@ def convolve(x: Any, kernel: Any, bias: Any, window: Window, depthwise: bool) ->
     x = pad(x, window.pads, window.mode, window.value)
     kernel = from_numpy(np.ascontiguousarray(kernel)) if isinstance(kernel, np.ndarray) else kernel
     shared = {"padding": "valid", "data_format": "channels_last"}
-    one = lambda v: v[0] if len(set(v)) == 1 else v  # noqa: E731
+    one = lambda v: v[0] if len(set(v)) == 1 else v
     if depthwise and len(set(window.stride)) > 1:  # TensorFlow refuses unequal strides: take the positions instead
         y = ops.depthwise_conv(x, kernel, strides=1, dilation_rate=one(window.dilation), **shared)
         y = y[(slice(None), *(slice(None, None, s) for s in window.stride), slice(None))]
