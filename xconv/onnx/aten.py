@@ -638,9 +638,7 @@ def _unbind(w: Walk, x, dim=0) -> list[str]:
 @aten("slice", "narrow")
 def _slice(w: Walk, x, dim=0, start=None, end=None, step=1, length=None) -> str:
     if length is not None:
-        end = start + length if isinstance(start, int) and isinstance(length, int) else None
-        if end is None:
-            raise NotKnown(f"narrow by a size that varies, at {_place(w.node)}")
+        end = start + length
     out, shape = w.node.meta["val"].shape, w.meta().shape
     if expression(out[dim]) == expression(shape[dim]) and step == 1:
         return x

@@ -25,6 +25,7 @@ from . import check, files
 from .float64 import lower
 from .graph import OPSET, Graph
 from .hold import hold, record, remember, wide_of
+from .kit import NotKnown
 from .quantize import Cost, quantised
 from .runtimes import Runtime, chosen, runtimes
 from .shapes import axes, finished, skeleton
@@ -226,14 +227,11 @@ def export_source(
         ExportError: if the file does not compute what the source computes; nothing is written.
         XconvError: for bad input; nothing is written.
     """
+    engines = _engines(names, options)
     begin = time.perf_counter()
     model, route, why = source.write(options)
-    if options.lower:
-        model = lower(model)
     written = time.perf_counter()
-    engines = _engines(names, options)
-    onnx.checker.check_model(skeleton(model), full_check=True)
-    checks = hold(model, source, engines, options, exact, wide_of(source, model, route, options))
+    model, route, why, checks = _held(source, (model, route, why), options, engines, exact)
     record(model, checks, engines)
     if options.example:
         remember(model, source, options, checks[-1].allowed)
@@ -249,6 +247,35 @@ def export_source(
         {i.name: dims(i) for i in model.graph.input}, {o.name: dims(o) for o in model.graph.output}, tuple(checks),
         {"write": written - begin, "check": time.perf_counter() - written}, cost,
     )  # fmt: skip
+
+
+def _held(
+    source: Source,
+    first: tuple[onnx.ModelProto, str, str],
+    options: Options,
+    engines: Sequence[Runtime],
+    exact: bool | None,
+) -> tuple[onnx.ModelProto, str, str, list[check.Check]]:
+    """The first graph that computes what the source does, with what it was held to.
+
+    Raises:
+        ExportError: of the first graph, if none does.
+    """
+
+    def held(model: onnx.ModelProto, route: str, why: str):
+        model = lower(model) if options.lower else model
+        onnx.checker.check_model(skeleton(model), full_check=True)
+        return model, route, why, hold(model, source, engines, options, exact, wide_of(source, model, route, options))
+
+    try:
+        return held(*first)
+    except check.ExportError as error:
+        for write in source.others:
+            try:
+                return held(*write(options, str(error)))
+            except (XconvError, NotKnown):  # the first graph's own error says more
+                continue
+        raise
 
 
 def _engines(names: str | Sequence[str] | None, options: Options) -> list[Runtime]:

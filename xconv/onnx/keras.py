@@ -6,7 +6,7 @@ tensors, and the layers and keras.ops that it uses are written in turn.
 
 import tempfile
 from collections.abc import Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +59,18 @@ def source(model: keras.Layer, shapes: Sequence[Sequence[int]] | None, name: str
         try:
             return walk(model, declared or [_open(s) for s in given], given, options), "direct", ""
         except NotKnown as reason:
+            with suppress(NotKnown):
+                return fixed(options, str(reason))
             return fallback(model, declared, given, options, str(reason)), "keras.export", str(reason)
+
+    def fixed(options: Options, why: str) -> tuple[onnx.ModelProto, str, str]:
+        sizes = [(None, *_last(s)[1:]) for s in given]
+        if declared and sizes == [tuple(s) for s in declared]:
+            raise NotKnown(why)
+        return walk(model, sizes, given, options), "direct", f"with open sizes {why}"
+
+    def theirs(options: Options, why: str) -> tuple[onnx.ModelProto, str, str]:
+        return fallback(model, declared, given, options, why), "keras.export", why
 
     def run(dtype: str):
         there = model if dtype == str(model.compute_dtype) else double(model, dtype, given)
@@ -67,7 +78,7 @@ def source(model: keras.Layer, shapes: Sequence[Sequence[int]] | None, name: str
             channels_first(y) for y in run_keras(there, _packed(there, [channels_last(_as(x, dtype)) for x in xs]))
         ]
 
-    return Source(name, "keras", given, write, run)
+    return Source(name, "keras", given, write, run, (fixed, theirs))
 
 
 def _as(x: np.ndarray, dtype: str) -> np.ndarray:
@@ -191,7 +202,9 @@ def walk(
         which = elem if "float" in t.dtype else helper.np_dtype_to_tensor_dtype(np.dtype(t.dtype))
         inputs.append(helper.make_tensor_value_info(name, which, dims))
         values[id(t)] = Value(name, tuple(t.shape), len(t.shape) > 2)
-    found = open_up(w, model, (tensors,) if len(tensors) > 1 else tuple(tensors), {}, values)
+    # A layer is called, as its writer may be known; a model is opened.
+    subject = model if isinstance(model, keras.Model) else _Call(model)
+    found = open_up(w, subject, (tensors,) if len(tensors) > 1 else tuple(tensors), {}, values)
     outputs = {}
     for k, v in enumerate(found):
         name = w.first(v)
@@ -203,6 +216,13 @@ def walk(
     if options.fold:
         fold(proto)
     return finished(proto, given, options)
+
+
+class _Call:
+    """A layer as what its call is: itself."""
+
+    def __init__(self, layer: Any):
+        self.call, self.name = layer, layer.name
 
 
 def variable_names(model: Any) -> dict[int, str]:
@@ -219,7 +239,8 @@ def open_up(w: Pen, subject: Any, args: tuple, kwargs: Mapping[str, Any], values
     try:
         with silence():
             outputs = keras.tree.flatten(subject.call(*args, **kwargs))
-        _, by_depth, *_ = map_graph(_tensors((args, kwargs)), [o for o in outputs if isinstance(o, keras.KerasTensor)])
+        made = [o for o in outputs if hasattr(o, "_keras_history")]  # an input that is handed on has no history
+        by_depth = map_graph(_tensors((args, kwargs)), made)[1] if made else {}
     except NotKnown:
         raise
     except Exception as error:  # whatever the user's own `call` raises on symbolic tensors
@@ -251,6 +272,10 @@ def write(w: Pen, node: Any, values: dict[int, Value]) -> list[Value]:
     kwargs = {k: v for k, v in kwargs.items() if v is not None}
     if kwargs.get("mask") is not None:
         raise NotKnown(f"{_name(subject)} called with a mask")
+    if block_name := known.catalogue(subject):
+        return [
+            known.by_room(w, Settings(subject, block_name), values[id(_tensors(args)[0])], tuple(node.outputs[0].shape))
+        ]
     kind = writer_of(subject)
     shape = node.outputs[0].shape
     if kind is None:
@@ -272,6 +297,7 @@ def write(w: Pen, node: Any, values: dict[int, Value]) -> list[Value]:
         return open_up(w, subject, inside[0], inside[1], values)
     operands = [_operand(w, a, values) for a in args]
     extra: dict[str, Any] = {"shape": tuple(shape), "target": tuple(shape)}
+    extra["shapes"] = [tuple(o.shape) for o in node.outputs]
     if kind == "Pad":
         value = kwargs.get("constant_values") or (args[1] if len(args) > 1 else 0)
         extra |= {"pairs": _pairs(subject, len(args[0].shape)), "value": value}
@@ -348,6 +374,7 @@ def fallback(model: Any, declared: Any, given: Any, options: Options, why: str) 
     helper.set_model_props(proto, metadata(options, "keras.export", why))
     name_outputs(proto)
     turn(proto, first)
+    rename_ends(proto)
     tidy(proto)
     return finished(proto, given, options)
 

@@ -4,7 +4,7 @@ Nothing here imports Keras: a layer is known by the name of its class, its setti
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from math import prod
 from typing import Any
 
@@ -69,6 +69,10 @@ class Pen:
         path = self._names.get(id(held), layer.name)
         full = ".".join(p for p in (path, part, name) if p)
         return self.g.constant(full, array.transpose(axes) if axes is not None else array)
+
+    def path(self, layer: Any, variable: str) -> str:
+        """The path of a layer that holds a variable."""
+        return self._names.get(id(getattr(layer, variable)), layer.name)
 
     def named(self, layer: Any, variable: str, array: np.ndarray, name: str) -> str:
         """An initializer that holds a variable's numbers in an order that ONNX's name for it does not promise."""
@@ -237,7 +241,7 @@ def window(sizes: Sequence[int | None], kernel, strides, dilation, padding: str)
 
 def _channels_last(c: Any) -> None:
     if getattr(c, "data_format", "channels_last") == "channels_first":
-        raise NotKnown(f"{type(c).__name__} with data_format channels_first")
+        raise NotKnown(f"{c.kind} with data_format channels_first")
 
 
 def _out(c: Any, v: Value) -> tuple[int | None, ...]:
@@ -330,6 +334,44 @@ def _dense(w: Pen, c: Any, v: Value) -> Value:
         return activated(w, Value(y, shape, True), c.called)
     y = w.g.MatMul(w.plain(v), w.named(c, "kernel", w.array(c.kernel), "weight.T"))
     return activated(w, Value(w.g.Add(y, bias[0]) if bias else y, shape), c.called)
+
+
+CATALOGUE = ("conv", "depthwise", "transposed")  # blocks that are one convolution with paddings that Keras lacks
+WORDS = {"cout": "filters", "kernel": "kernel_size", "stride": "strides", "dilation": "dilation_rate",
+         "bias": "use_bias", "multiplier": "depth_multiplier", "groups": "groups", "padding_mode": "padding_mode",
+         "output_padding": "output_padding"}  # fmt: skip
+
+
+def catalogue(c: Any) -> str | None:
+    """The block of the catalogue whose ONNX room writes a layer."""
+    for base in type(c).__mro__:
+        if base.__module__.startswith("keras."):
+            return None
+        parts = base.__module__.split(".")
+        if parts[:2] == ["xconv", "blocks"] and parts[2] in CATALOGUE:
+            return parts[2]
+    return None
+
+
+def by_room(w: Pen, c: Any, v: Value, shape: tuple[int | None, ...]) -> Value:
+    """A convolution of the catalogue, as its block's own ONNX room writes it."""
+    from ..block import block
+
+    _channels_last(c)
+    subject = block(c.kind)
+    given = {f.name: getattr(c, WORDS[f.name]) for f in fields(subject.spec.Config) if f.name in WORDS}
+    given["cin"] = v.shape[-1]
+    pads = getattr(c._subject, "pads", None)
+    given["padding"] = c.padding if pads is None else pads
+    given["activation"] = None if c.called == "linear" else c.called
+    config = subject.spec.Config(**given)
+    path = w.path(c, "kernel")
+    kernel = w.array(c.kernel)
+    held = {"weight": _per_channel(kernel) if c.kind == "depthwise" else kernel.transpose(kernel_axes(kernel.ndim - 2))}
+    if c.use_bias:
+        held["bias"] = w.array(c.bias)
+    w.g._given = {**w.g._given} | {f"{path}.{n}".lstrip("."): np.ascontiguousarray(a) for n, a in held.items()}
+    return Value(subject.room("onnx").graph(w.g, config, w.first(v), path), shape, True)
 
 
 @layer("Embedding")
@@ -530,15 +572,17 @@ def _reshape(w: Pen, c: Any, v: Value) -> Value:
     target = tuple(c.target)
     if target == v.shape:
         return v
-    if sum(s is None for s in target[1:]) > 1:
-        raise NotKnown(f"Reshape to {target}")
     pixels = v.turned and all(s == 1 for s in v.shape[1:-1])
     if len(target) > 2 and all(s == 1 for s in target[1:-1]) and (v.rank == 2 or pixels) and target[-1] == v.shape[-1]:
         name = w.solid(v).name
         return Value(w.g.Reshape(name, kit.ints(w.g, [0, target[-1], *target[1:-1]])), target, True)
     if len(target) == 2 and pixels:
         return Value(w.g.Flatten(v.name), target)
-    sizes = [0 if a == 0 else -1 if s is None else s for a, s in enumerate(target)]
+    # A size that varies, in its old place, is taken to stay; if it does not, the checks at other sizes say so.
+    stays = [s is None and a < v.rank and v.shape[a] is None for a, s in enumerate(target)]
+    sizes = [0 if stay else -1 if s is None else s for s, stay in zip(target, stays, strict=True)]
+    if sizes.count(-1) > 1:
+        raise NotKnown(f"Reshape to {target}")
     return Value(w.g.Reshape(w.plain(v), kit.ints(w.g, sizes)), target)
 
 
@@ -551,6 +595,13 @@ def _permute(w: Pen, c: Any, v: Value) -> Value:
 @operation("Transpose")
 def _transpose(w: Pen, c: Any, v: Value) -> Value:
     order = tuple(c.axes) if c.axes is not None else tuple(range(v.rank))[::-1]
+    return Value(w.g.Transpose(w.plain(v), perm=order), tuple(v.shape[a] for a in order))
+
+
+@operation("Swapaxes")
+def _swapaxes(w: Pen, c: Any, v: Value) -> Value:
+    order = list(range(v.rank))
+    order[c.axis1], order[c.axis2] = order[c.axis2], order[c.axis1]
     return Value(w.g.Transpose(w.plain(v), perm=order), tuple(v.shape[a] for a in order))
 
 
@@ -686,7 +737,7 @@ def _op_depthwise(w: Pen, c: Any, v: Value, kernel: Value) -> Value:
 
 def torch_name(name: str) -> str:
     """`stem.kernel` as `stem.weight`."""
-    return name.removesuffix("kernel") + "weight" if name.endswith("kernel") else name
+    return name.removesuffix("kernel") + "weight" if name.endswith("kernel") else f"{name}.weight"
 
 
 @operation("MaxPool", "AveragePool")
@@ -717,6 +768,16 @@ def _squeeze(w: Pen, c: Any, v: Value) -> Value:
 def _expand(w: Pen, c: Any, v: Value) -> Value:
     axis = c.axis % (v.rank + 1)
     return Value(w.g.Unsqueeze(w.plain(v), kit.ints(w.g, [axis])), (*v.shape[:axis], 1, *v.shape[axis:]))
+
+
+@operation("Split")
+def _split(w: Pen, c: Any, v: Value) -> list[Value]:
+    v = w.solid(v)
+    if any(shape[c.axis % v.rank] is None for shape in c.shapes):
+        raise NotKnown("a split of an axis whose size varies")
+    sizes = [shape[c.axis % v.rank] for shape in c.shapes]
+    found = w.g.Split(v.name, kit.ints(w.g, sizes), outputs=len(sizes), axis=w.axis(v, c.axis))
+    return [w.like(v, y, s) for y, s in zip([found] if len(sizes) == 1 else found, c.shapes, strict=True)]
 
 
 @operation("GetItem")

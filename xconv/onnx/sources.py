@@ -43,7 +43,8 @@ class Source:
     shapes: Shapes  # of the inputs, channels first
     write: Callable[[Options], tuple[onnx.ModelProto, str, str]]  # the model, its route, and why it is not direct
     run: Callable[[str], Run] | None  # dtype to a function on arrays, channels first
-    feeds: Callable[[Shapes], list[np.ndarray]] | None = None  # inputs that are not just random numbers
+    # What else to write if the first graph does not compute what the source does, given the reason.
+    others: Sequence[Callable[[Options, str], tuple[onnx.ModelProto, str, str]]] = ()
 
 
 def block_source(block: Block, case: Case, weights: Any = None, framework: str | None = None) -> Source:

@@ -48,11 +48,18 @@ def source(model: torch.nn.Module, shapes: Sequence[Sequence[int]] | None, name:
                 reason = reason or str(error)
         return fallback(model, given, options, reason or ""), "torch.onnx", reason or ""
 
+    def fixed(options: Options, why: str) -> tuple[onnx.ModelProto, str, str]:
+        at = [[max(s, 2) if axis == 0 else s for axis, s in enumerate(shape)] for shape in given]
+        return walk(model, given, options, at, fixed=True), "direct", f"with open sizes {why}"
+
+    def theirs(options: Options, why: str) -> tuple[onnx.ModelProto, str, str]:
+        return fallback(model, given, options, why), "torch.onnx", why
+
     def run(dtype: str):
         there = copy.deepcopy(model).to(getattr(torch, dtype))
         return lambda xs: run_torch(there, [x.astype(dtype) if x.dtype.kind != "i" else x for x in xs])
 
-    return Source(name, "torch", given, write, run)
+    return Source(name, "torch", given, write, run, (fixed, theirs))
 
 
 def traced(model: torch.nn.Module, shapes: Sequence[Sequence[int]]) -> list[Sequence[Sequence[int]]]:
@@ -69,11 +76,13 @@ def traced(model: torch.nn.Module, shapes: Sequence[Sequence[int]]) -> list[Sequ
     return [way for k, way in enumerate(ways) if way not in ways[:k]]
 
 
-def program(model: torch.nn.Module, shapes: Sequence[Sequence[int]]) -> torch.export.ExportedProgram:
-    """The model's calls, with every batch and spatial size open that the model leaves open."""
+def program(
+    model: torch.nn.Module, shapes: Sequence[Sequence[int]], fixed: bool = False
+) -> torch.export.ExportedProgram:
+    """The model's calls, with batch sizes open where the model leaves them open, spatial ones too unless `fixed`."""
     auto = torch.export.Dim.AUTO
     xs = tuple(torch.zeros(tuple(shape)) for shape in shapes)
-    open_axes = tuple({a: auto for a in range(len(shape)) if a != 1} for shape in shapes)
+    open_axes = tuple({a: auto for a in range(1 if fixed else len(shape)) if a != 1} for shape in shapes)
     with torch.no_grad(), silence():
         try:
             return torch.export.export(model, xs, dynamic_shapes=open_axes, strict=False)
@@ -82,14 +91,18 @@ def program(model: torch.nn.Module, shapes: Sequence[Sequence[int]]) -> torch.ex
 
 
 def walk(
-    model: torch.nn.Module, shapes: Sequence[Sequence[int]], options: Options, at: Sequence[Sequence[int]] | None = None
+    model: torch.nn.Module,
+    shapes: Sequence[Sequence[int]],
+    options: Options,
+    at: Sequence[Sequence[int]] | None = None,
+    fixed: bool = False,
 ) -> onnx.ModelProto:
     """The model's own graph, traced at the shapes `at`.
 
     Raises:
         NotKnown: for a call that is not written directly.
     """
-    done = program(model, at or shapes)
+    done = program(model, at or shapes, fixed)
     kind = numpy_dtype(options.dtype)
     signature = done.graph_signature
     held = {**signature.inputs_to_parameters, **signature.inputs_to_buffers,
