@@ -143,13 +143,14 @@ def train(
         doors[OTHER[side]].load(models[OTHER[side]], carried)
     start = doors["torch"].leaves(torch_model)
 
-    own = {side: (loss[side], optimizer[side]) if isinstance(loss, Mapping) else (loss, optimizer) for side in models}
+    losses_of, optimizers = (it if isinstance(it, Mapping) else dict.fromkeys(models, it) for it in (loss, optimizer))
     masks = Masks(seed, flattened)
     from . import keras, torch
 
     partners = _partners(torch.dropouts(torch_model), keras.dropouts(keras_model), dropouts)
-    torch_side = torch.Trainer(torch_model, *own["torch"], masks, batch_norm)
-    keras_side = keras.Trainer(keras_model, *own["keras"], masks, {b: a for a, b in partners.items()})
+    torch_side = torch.Trainer(torch_model, losses_of["torch"], optimizers["torch"], masks, batch_norm)
+    names = {b: a for a, b in partners.items()}
+    keras_side = keras.Trainer(keras_model, losses_of["keras"], optimizers["keras"], masks, names)
     losses: dict[str, list[float]] = {"torch": [], "keras": []}
     try:
         for step, index in enumerate(batches(len(x), batch_size, steps, seed)):

@@ -12,8 +12,9 @@ RMSprop: v = rho v + (1 - rho) g^2 in both. torch divides by sqrt(v) + e, Keras 
 Adam: m and v in both. torch steps r m' / (sqrt(v') + e) with m' = m / (1 - b1^t), v' = v / (1 - b2^t); Keras steps
     r sqrt(1 - b2^t) / (1 - b1^t) * m / (sqrt(v) + e), the paper's "epsilon hat": torch with e / sqrt(1 - b2^t) for e.
     After one step at b2 = 0.999 that is 31.6 e. AdamW moves w - r d w first in both; torch's Adam adds d w to g.
-Rounding: on TensorFlow Keras casts SGD's momentum, Adam's betas and any weight decay through float32 when they are
-    Python floats: 0.9 becomes 0.89999998. Given as numpy.float64 they arrive whole, and so they are given here.
+Rounding: on TensorFlow Keras casts SGD's momentum, Adam's betas, any weight decay and the factors of L1 and L2 through
+    float32 when they are Python floats: 0.9 becomes 0.89999998. Given as numpy.float64 they arrive whole, and so they
+    are given here.
 Cross entropy of probabilities: Keras divides by their sum and clips to [1e-7, 1 - 1e-7]; torch has no such loss, and
     its binary_cross_entropy stops logarithms at -100. So here both sides clip. On TensorFlow Keras remembers the logits
     of a softmax or sigmoid and uses them instead, without a clip; here it is made to forget them. Its sparse cross

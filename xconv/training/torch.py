@@ -32,28 +32,35 @@ class SGD(torch.optim.SGD):
         super().__init__(params, lr, momentum, nesterov=nesterov)
         for group in self.param_groups:
             group["decoupled_weight_decay"], group["last_lr"] = weight_decay, lr
+        self.register_step_pre_hook(_decayed)
 
-    @torch.no_grad()
-    def step(self, closure=None):
-        for group in self.param_groups:
-            for p in group["params"]:
-                if p.grad is not None:
-                    p.mul_(1 - group["lr"] * group["decoupled_weight_decay"])
-                if (gathered := self.state[p].get("momentum_buffer")) is not None:
-                    gathered.mul_(group["last_lr"] / group["lr"])
-            group["last_lr"] = group["lr"]
-        return super().step(closure)
+
+# Hooks rather than steps of their own: torch wraps the step of every class that it makes an object of, and a step that
+# calls a wrapped one runs the user's hooks twice.
+@torch.no_grad()
+def _decayed(optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
+    for group in optimizer.param_groups:
+        for p in group["params"]:
+            if p.grad is not None:
+                p.mul_(1 - group["lr"] * group["decoupled_weight_decay"])
+            if (gathered := optimizer.state[p].get("momentum_buffer")) is not None:
+                gathered.mul_(group["last_lr"] / group["lr"])
+        group["last_lr"] = group["lr"]
+
+
+def _epsilon_hat(optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
+    for group in optimizer.param_groups:
+        group.setdefault("epsilon_hat", group["eps"])
+        group["steps"] = group.get("steps", 0) + 1
+        group["eps"] = group["epsilon_hat"] / (1 - group["betas"][1] ** group["steps"]) ** 0.5
 
 
 class _EpsilonHat:
     """Stands before torch's Adam: epsilon is added to the root before the bias is corrected."""
 
-    def step(self, closure=None):
-        for group in self.param_groups:
-            group.setdefault("epsilon_hat", group["eps"])
-            group["steps"] = group.get("steps", 0) + 1
-            group["eps"] = group["epsilon_hat"] / (1 - group["betas"][1] ** group["steps"]) ** 0.5
-        return super().step(closure)
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.register_step_pre_hook(_epsilon_hat)
 
 
 class Adam(_EpsilonHat, torch.optim.Adam):
@@ -171,7 +178,7 @@ class Variances:
     """What Keras's running variances would be: torch counts a batch's variance as a sample's, n / (n - 1) larger.
 
     Args:
-        write: put Keras's into the model after each pass, so that it goes on as Keras does.
+        write: put Keras's into the model after each step, so that it goes on as Keras does.
     """
 
     def __init__(self, model: nn.Module, write: bool):
@@ -203,7 +210,11 @@ class Variances:
             n = x.numel() // x.shape[1]
             seen = (module.running_var - kept * self.before[path]) * ((n - 1) / n)
             self.as_keras[path] = kept * self.as_keras[path] + seen
-            if self.write:
+
+    def settle(self) -> None:
+        """After the backward pass, which still reads what the forward pass counted."""
+        if self.write:
+            for path, module in self.norms.items():
                 module.running_var.copy_(self.as_keras[path])
 
     def remove(self) -> None:
@@ -267,6 +278,7 @@ class Trainer:
             )
         total = self.loss(output, self._tensor(y)) + self.penalty().to(output)
         total.backward()
+        self.variances.settle()
         self.optimizer.step()
         return float(total.detach())
 
