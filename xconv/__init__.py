@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from .block import blocks as blocks
     from .lowrank import decompose as decompose
     from .onnx.export import export as export
+    from .training import train as train
     from .transfer import transfer as transfer
 
 __version__ = "0.1.0"
@@ -22,6 +23,7 @@ _PUBLIC = {
     "blocks": "block",
     "decompose": "lowrank",
     "export": "onnx.export",
+    "train": "training",
     "transfer": "transfer",
     "XconvError": "errors",
 }
