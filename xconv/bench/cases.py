@@ -27,6 +27,29 @@ LINES: tuple[tuple[str, str, dict[str, Any], int | Shape], ...] = (
     ("conv", "1d", {"cin": 64, "cout": 64, "kernel": (3,), "padding": "same"}, 1),
     ("conv", "3d", {"cin": 32, "cout": 32, "kernel": (3, 3, 3), "padding": "same"}, 3),
     ("bottleneck", "256-64-256", {"cin": 256, "squeezed": 64, "cout": 256}, 2),
+    ("depthwise", "3x3", {"cin": 64, "kernel": (3, 3), "padding": "same"}, 2),
+    ("depthwise", "3x3-multiplier-2", {"cin": 64, "kernel": (3, 3), "padding": "same", "multiplier": 2}, 2),
+    ("grouped", "32-groups-of-4", {"cin": 128, "cout": 128, "kernel": (3, 3), "padding": "same", "groups": 32}, 2),
+    ("separable", "3x3", {"cin": 64, "cout": 64, "kernel": (3, 3), "padding": "same"}, 2),
+    ("blueprint_separable", "3x3", {"cin": 64, "cout": 64, "kernel": (3, 3), "padding": "same"}, 2),
+    ("transposed", "2x2-stride-2", {"cin": 64, "cout": 32, "kernel": (2, 2), "stride": (2, 2)}, 2),
+    ("factorized", "7x7", {"cin": 64, "cout": 64, "kernel": (7, 7), "rank": 64}, 2),
+    ("cp", "3x3-rank-32", {"cin": 64, "cout": 64, "kernel": (3, 3), "rank": 32}, 2),
+    ("tucker2", "3x3-ranks-24", {"cin": 64, "cout": 64, "kernel": (3, 3), "rank": (24, 24)}, 2),
+    ("tensor_train", "3x3-ranks-24", {"cin": 64, "cout": 64, "kernel": (3, 3), "rank": (24, 24, 24)}, 2),
+    ("channel_shuffle", "8-groups", {"cin": 128, "width": 64, "cout": 128, "groups": 8}, 2),
+    ("inception_v1", "3a", {"cin": 192, "branch1": 64, "reduce3": 96, "branch3": 128, "reduce5": 16, "branch5": 32,
+                            "project": 32}, 2),
+    ("inverted_residual", "32-192-32", {"cin": 32, "cout": 32}, 2),
+    ("mlpconv", "64-64-64", {"cin": 64, "widths": (64, 64, 64)}, 2),
+    ("parallel_concat", "3-5-7", {"cin": 64, "width": 32, "cout": 64}, 2),
+    ("parallel_pool", "3-5-7", {"cin": 64, "width": 16, "cout": 64}, 2),
+    ("residual_bottleneck", "256-64-256", {"cin": 256, "squeezed": 64, "cout": 256}, 2),
+    ("resnext", "32x4d", {"cin": 256, "cout": 256, "cardinality": 32, "width": 4}, 2),
+    ("squeeze_excite", "64-16", {"cin": 64, "squeezed": 16}, 2),
+    ("two_tower", "96", {"cin": 96, "width": 48, "cout": 96}, 2),
+    ("wide", "four-as-one", {"cin": 32, "width": 32}, 2),
+    ("spectral", "10-bands", {"bands": 10, "filters": 8}, 2),
 )  # fmt: skip
 
 
@@ -52,7 +75,7 @@ def _timed(block: Block, quick: bool) -> tuple[Case, ...]:
     if lines:
         try:
             return tuple(
-                Case(name, config, sized(shape, config.cin, quick))
+                Case(name, config, sized(shape, words.get("cin") or words["bands"], quick))
                 for name, words, shape in lines
                 for config in [block.spec.Config(**words)]
             )

@@ -32,14 +32,14 @@ CLAIMS: tuple[tuple[str, str, dict[str, Any], dict[str, Any]], ...] = (
     ("bottleneck 256-64-256 for 3x3", "bottleneck", {"cin": 256, "squeezed": 64, "cout": 256},
      {**CONV256, "kernel": (3, 3)}),
     ("one wide layer for four thin", "wide", {"cin": 32, "width": 32, "depth": 4, "layers": 1}, {}),
-    ("separable for 3x3", "separable", {"cin": 64, "cout": 64, "kernel": (3, 3)}, {**CONV64, "kernel": (3, 3)}),
+    ("separable for 3x3", "separable", {**CONV64, "kernel": (3, 3)}, {**CONV64, "kernel": (3, 3)}),
     ("4 groups for 3x3", "conv", {**CONV64, "kernel": (3, 3), "groups": 4}, {**CONV64, "kernel": (3, 3)}),
     ("32 groups for 3x3", "conv", {**CONV64, "kernel": (3, 3), "groups": 32}, {**CONV64, "kernel": (3, 3)}),
     ("CP rank 32 for 3x3", "cp", {"cin": 64, "cout": 64, "kernel": (3, 3), "rank": 32}, {**CONV64, "kernel": (3, 3)}),
-    ("Tucker-2 ranks 24 for 3x3", "tucker2", {"cin": 64, "cout": 64, "kernel": (3, 3), "ranks": (24, 24)},
+    ("Tucker-2 ranks 24 for 3x3", "tucker2", {"cin": 64, "cout": 64, "kernel": (3, 3), "rank": (24, 24)},
      {**CONV64, "kernel": (3, 3)}),
     ("tensor train ranks 24 for 3x3", "tensor_train",
-     {"cin": 64, "cout": 64, "kernel": (3, 3), "ranks": (24, 24, 24)}, {**CONV64, "kernel": (3, 3)}),
+     {"cin": 64, "cout": 64, "kernel": (3, 3), "rank": (24, 24, 24)}, {**CONV64, "kernel": (3, 3)}),
 )  # fmt: skip
 
 

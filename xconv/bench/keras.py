@@ -35,8 +35,10 @@ def _model(trial: Trial, leaves: Sequence[Leaf], x: np.ndarray) -> tuple[keras.L
     except Exception:
         keras.utils.clear_session()  # a layer that fails to build leaves a scope behind in which the next fails too
         raise
-    rows = block(trial.block).rules(trial.config)
-    door.load(model, carry(by_path(leaves), door.leaves(model), "torch", rows=rows))
+    rows, held = block(trial.block).rules(trial.config), door.leaves(model)
+    # The layers of a stock version have names of their own and the same order.
+    pairs = dict(zip(by_path(leaves), held, strict=True)) if trial.stock else None
+    door.load(model, carry(by_path(leaves), held, "torch", pairs, rows))
     return model, x
 
 

@@ -12,8 +12,8 @@ from rich.console import Console
 from rich.table import Table
 
 from ..errors import XconvError, need
+from ..files import write
 from ..parity.checks import AGREE, DIFFER
-from ..parity.report import write
 from .compare import Change, changes
 from .figures import Ratio, Row, against_stock, geometric_mean, read
 from .machine import machine, unlike, versions_changed

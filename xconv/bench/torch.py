@@ -51,7 +51,10 @@ def model_of(trial: Trial, leaves: Sequence[Leaf], dtype: str) -> torch.nn.Modul
     """The block on its device, with the given weights, in evaluation or training mode."""
     torch.set_num_threads(trial.threads)
     model = trial.build("torch").to(trial.device, getattr(torch, dtype))
-    door.load(model, [replace(leaf, weights={n: a.astype(dtype) for n, a in leaf.weights.items()}) for leaf in leaves])
+    given = [replace(leaf, weights={n: a.astype(dtype) for n, a in leaf.weights.items()}) for leaf in leaves]
+    if trial.stock:  # its layers have names of its own and the same order
+        given = [replace(leaf, path=path) for leaf, path in zip(given, door.tensors(model), strict=True)]
+    door.load(model, given)
     return model.train(trial.training)
 
 
