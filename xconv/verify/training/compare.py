@@ -292,6 +292,7 @@ class Comparison:
         """Both optimizers on the same gradients: the settings without which they do not agree are the causes."""
         found = formulas(self.sides, self.runs, self.allowed)
         self.notes += found.notes
+        self.penalties(found)
         if not found.modelled:
             self.unmodelled(found)
             return None
@@ -311,6 +312,27 @@ class Comparison:
             said, mend = remedy(word, cause, values(found.torch, word), values(found.keras, word))
             self.add(cause, "optimizer", said, mend, confirmed=True, difference=gap)
         return found
+
+    def penalties(self, found: Formulas) -> None:
+        """Penalties that are no decay of the weights: L1, or a layer's own losses."""
+        ours, theirs = found.penalties["torch"], found.penalties["keras"]
+        unlike = [
+            k for k in {*ours, *theirs} if k not in ours or k not in theirs or apart(theirs[k], ours[k]) > FORWARD
+        ]
+        if unlike:
+            path, name = sorted(unlike)[0]
+            side = "Keras" if theirs else "torch"
+            gap = max(float(np.abs(theirs.get(k, 0.0) - ours.get(k, 0.0)).max()) for k in unlike)
+            self.add(
+                "regulariser.kind",
+                "",
+                f"a penalty of {side} that is no L2 pulls at {path}.{name}"
+                + (f" and {len(unlike) - 1} others" if len(unlike) > 1 else ""),
+                "give both sides the same penalty",
+                at=(self.sides.carry.path(path), path),
+                confirmed=not ours,  # the retraining that proves all remedies leaves Keras's penalties out
+                difference=Difference(gap, gap),
+            )
 
     def unmodelled(self, found: Formulas) -> None:
         """Optimizers without a formula are still held against each other."""

@@ -24,6 +24,7 @@ class Formulas:
     gradients: list[dict]  # torch's, without penalties, as Keras's arrays
     start: dict
     modelled: bool = True
+    penalties: dict[str, dict] = field(default_factory=dict)  # gradients that are no decay: L1, a layer's own losses
     notes: list[str] = field(default_factory=list)
 
     def taking(self, settings: Sequence[str]) -> Optimizer:
@@ -69,6 +70,11 @@ def formulas(sides: Sides, runs: Mapping[str, Run], allowed: float) -> Formulas:
             g[key] = g[key] - factor * runs["torch"].weights[s][key]
     moved = [weights_of(sides.carry(d)) for d in data]
     found = Formulas(Optimizer({}, Clip(), []), Optimizer({}, Clip(), []), moved, sides.carry(sides.start["torch"]))
+    moved_rest = sides.carry(_rest(direct, decays["torch"]))
+    found.penalties = {
+        "torch": {k: g for k, g in moved_rest.items() if g.any()},
+        "keras": _own(sides) | _rest(penalty, decays["keras"]),
+    }
     found.torch = _as_formula(sides, "torch", data, found, decays["torch"], allowed)
     found.keras = _as_formula(sides, "keras", moved, found, decays["keras"], allowed)
     return found
@@ -122,6 +128,23 @@ def _factors(direct: Mapping[Key, np.ndarray], weights: Mapping[Key, np.ndarray]
         if factor and apart(factor * w, g) < 1e-6:
             found[key] = float(f"{factor:.12g}")
     return found
+
+
+def _own(sides: Sides) -> dict:
+    """Gradients of Keras that come from no loss of the outputs and no penalty on weights: a layer's own losses."""
+    whole = sides.session("keras")
+    outputs, _ = whole.backward(sides.inputs("keras", 0), sides.target("keras", 0))
+    total = whole.gradients()
+    parts = sides.session("keras")
+    _, g, direct = parts.loss(outputs, sides.target("keras", 0))
+    pulled = parts.pull(sides.inputs("keras", 0), g)
+    extra = {k: g - pulled[k] - direct.get(k, 0.0) for k, g in total.items()}
+    return {k: g for k, g in extra.items() if np.abs(g).max(initial=0) > 1e-9 * np.abs(total[k]).max(initial=0)}
+
+
+def _rest(direct: Mapping, factors: Mapping) -> dict:
+    """The gradients of penalties that are no multiple of the weight."""
+    return {k: g for k, g in direct.items() if k not in factors and g.any()}
 
 
 def _clip(fed: Sequence[Mapping], hooked: Sequence[Mapping]) -> Clip:

@@ -56,13 +56,11 @@ def decay_cause(ours: Optimizer, theirs: Optimizer) -> str:
 
 def rate_cause(ours: Optimizer, theirs: Optimizer) -> str:
     """A rate that is another from the first step on, or a schedule."""
-    ratios = {
-        round(theirs.rates[s][k] / ours.rates[s][k], 6)
-        for s in range(len(ours.rates))
-        for k in ours.rules
-        if k in theirs.rates[s] and ours.rates[s].get(k)
-    }
-    return "optimizer.learning_rate" if len(ratios) == 1 else "optimizer.schedule"
+    ratios = [
+        tuple(round(theirs.rates[s][k] / r[k], 6) for k in ours.rules if k in theirs.rates[s] and r.get(k))
+        for s, r in enumerate(ours.rates)
+    ]
+    return "optimizer.learning_rate" if len(set(ratios)) == 1 else "optimizer.schedule"
 
 
 def _word(value: Any) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 from ...errors import XconvError, one_of
 
 Key = tuple[str, str]  # of a weight: the path of its layer, its name
-WORDS = ("optimizer", "loss", "before_step", "after_step")
+WORDS = ("optimizer", "loss", "before_step", "after_step", "scheduler")
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,7 @@ class Setup:
     loss: Any
     before: Callable[[int], Any]
     after: Callable[[int], Any]
+    scheduler: Any = None  # of torch: stepped after every step
 
     @classmethod
     def read(cls, function: Callable, model: Any, side: str) -> "Setup":
@@ -40,8 +41,8 @@ class Setup:
         for word in given:
             if word not in WORDS:
                 raise XconvError(one_of(f"word of the {side} training function", word, WORDS))
-        before, after = (given.get(word) or (lambda step: None) for word in WORDS[2:])
-        return cls(given["optimizer"], given["loss"], before, after)
+        before, after = (given.get(word) or (lambda step: None) for word in WORDS[2:4])
+        return cls(given["optimizer"], given["loss"], before, after, given.get("scheduler"))
 
 
 def place(function: Callable, word: str) -> tuple[str, str]:

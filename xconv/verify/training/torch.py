@@ -133,8 +133,11 @@ class Session:
         rates = {key: float(group["lr"]) for key, group in self._groups().items()}
         hooked = self.gradients()
         self.optimizer.step()
+        left = self.gradients()  # clipping may be wrapped around the step; the optimizers themselves leave them alone
         self.given.after(index)
-        return rates, hooked
+        if self.given.scheduler is not None:
+            self.given.scheduler.step()
+        return rates, hooked | left
 
     def put_weights(self, weights: Mapping) -> None:
         with torch.no_grad():
