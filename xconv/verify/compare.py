@@ -84,7 +84,7 @@ class Session:
         return [s for s in machine.above(value, stop) if s.kind != "weight"]
 
     def held(self, side: str) -> list[Holder]:
-        return [p[0 if side == "torch" else 1] for p in self.alignment.pairs if p[0].kind != "weight"]
+        return [p[0 if side == "torch" else 1] for p in self.alignment.pairs if "weight" not in (p[0].kind, p[1].kind)]
 
 
 def first_input(step: Step) -> int | None:
@@ -160,7 +160,8 @@ def walk(session: Session, solve: Solve) -> list[Fault]:
         if not solve(fault):
             session.K.give(fault.target, fault.expected)
 
-    for t, k, ts, ks in anchors(session):
+    for t, k, ts, was in anchors(session):
+        ks = session.K.steps[was.index]  # a remedy may have fed it from elsewhere
         if kindred(t.kind) == "convolution" and t.kind.startswith("ConvTranspose") != k.kind.endswith("Transpose"):
             _gave(session, t, k, ts, ks, meet)
             continue

@@ -60,9 +60,9 @@ def holders(trace: Trace, weights_of: Callable[[Any], Mapping[str, Any]]) -> lis
     """All holders of a trace, in the order of their first call."""
     found: dict[Any, Holder] = {}
     for step in trace.steps:
-        if step.kind == "weight":
-            key: Any = id(step.owner)
-            live = {"value": step.owner}
+        if step.kind == "weight":  # the bare tensors of one layer belong together
+            key: Any = ("weight", step.path, bool(step.settings.get("constant")))
+            live = {str(step.settings["name"]): step.owner}
         elif step.owner is not None and not step.settings.get("fused"):
             key, live = id(step.owner), weights_of(step.owner)
         else:
@@ -70,10 +70,8 @@ def holders(trace: Trace, weights_of: Callable[[Any], Mapping[str, Any]]) -> lis
         if not live:
             continue
         if key not in found:
-            path = step.path
-            if step.kind == "weight":
-                path = f"{path}.{step.settings['name']}" if path else str(step.settings["name"])
-            found[key] = Holder(path, step.kind, live)
+            found[key] = Holder(step.path, step.kind, {})
+        found[key].weights = {**found[key].weights, **live}
         found[key].steps.append(step)
     return list(found.values())
 
@@ -105,11 +103,11 @@ def compatible(torch: Holder, keras: Holder, torch_leaf: Leaf, keras_leaf: Leaf)
                 return True
         # Arrays of the wrong shape may be the very fault: the same kind with the same number of channels.
         return torch.kind == "PReLU" or torch.norm
-    if (torch.kind, keras.kind) in table() or torch.norm != keras.norm:
+    bare = "weight" in (torch.kind, keras.kind)
+    if (torch.kind, keras.kind) in table() or (torch.norm != keras.norm and not bare):
         return False
     ts, ks = ([tuple(w.shape) for w in h.weights.values()] for h in (torch, keras))
-    bare = "weight" in (torch.kind, keras.kind) or not _known(torch, keras)
-    return bare and len(ts) == len(ks) and all(any(same_numbers(a, b) for b in ks) for a in ts)
+    return (bare or not _known(torch, keras)) and len(ts) == len(ks) and all(any(same_numbers(a, b) for b in ks) for a in ts)
 
 
 def _known(torch: Holder, keras: Holder) -> bool:

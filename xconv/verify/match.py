@@ -69,7 +69,8 @@ def moves(here: tuple[int, ...], there: tuple[int, ...], channels: bool | None =
         if channels is False:
             first.reverse()
         options = [p for p in first if tuple(here[i] for i in p) == there]
-        options += [p for p in _perms(here, there) if p not in options] if len(here) < 7 else []
+        if channels is not True:  # a convolution's axes are nobody's to permute
+            options += [p for p in _perms(here, there) if p not in options] if len(here) < 7 else []
         for p in options:
             if p not in yielded:
                 yielded.add(p)

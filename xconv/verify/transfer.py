@@ -63,6 +63,17 @@ def flat_before(torch: Trace, keras: Trace, t: Step, k: Step) -> tuple[int, ...]
     return here
 
 
+_ROLES = {
+    "scale": ("weight", "gamma", "scale", "w", "g", "kernel"), "shift": ("bias", "beta", "shift", "offset", "b"),
+    "mean": ("running_mean", "moving_mean", "mean"), "variance": ("running_var", "moving_variance", "var", "std"),
+}  # fmt: skip
+
+
+def _role(name: str) -> str:
+    last = name.rpartition(".")[2].lower()
+    return next((role for role, words in _ROLES.items() if last in words), "")
+
+
 class Carrier:
     """Carries from one side of an alignment to the other."""
 
@@ -138,6 +149,8 @@ class Carrier:
             fits = [n for n, w in left.items() if same_numbers(w.shape, room.shape)]
             if name in fits:
                 fits = [name]
+            if len(fits) > 1:  # several of one shape: by what such weights are called
+                fits = [n for n in fits if _role(n) and _role(n) == _role(name)]
             if len(fits) != 1:
                 continue
             array = left.pop(fits[0])

@@ -52,6 +52,7 @@ def offered(fault: Fault, steps: list[Step]) -> list[tuple[np.ndarray, Step]]:
     session = fault.session
     found = []
     for step in [*steps, *_bare(fault, steps)]:
+        found += [(np.asarray(v), step) for n, v in step.settings.items() if isinstance(v, float) and n not in ("p", "momentum")]
         found += [(c, step) for c in constants(step, session.torch.to_numpy)]
         if step.kind in ("weight", "new_tensor", "tensor", "full", "as_tensor", "constant") or not step.inputs:
             for value in step.outputs:
@@ -142,8 +143,9 @@ def _proposal(
         for s, i, new in edits:
             replace_constant(m, s, i, fault.session.keras.from_numpy(np.array(new)) if new.size else new)
 
+    cause = "norm.epsilon" if d.size == 1 and float(d) == step.settings.get("eps") else _cause(fault, k, c, source)
     return Proposal(
-        _cause(fault, k, c, source),
+        cause,
         f"torch uses {_short(d)}, Keras {_short(c)}",
         f"use {_short(d)}{quoted(k)}",
         apply,

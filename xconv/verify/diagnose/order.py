@@ -61,10 +61,15 @@ def _put(tree, old: int, new: int):
     return mapped(tree, lambda leaf: Ref(new) if isinstance(leaf, Ref) and leaf.value == old else leaf)
 
 
+_LAYOUT = frozenset("permute transpose contiguous flatten reshape view unsqueeze squeeze".split())
+
+
 def _moved(fault: Fault) -> Iterator[Proposal]:
     """torch feeds this layer from another paired layer, which the Keras side has elsewhere."""
     session = fault.session
     maker = session.traces[0].producer(fault.torch_value)
+    while maker is not None and maker.kind in _LAYOUT and maker.inputs:
+        maker = session.traces[0].producer(maker.inputs[0])
     pair = next(((t, k) for t, k in session.alignment.pairs if maker is not None and maker in t.steps), None)
     if pair is None or maker is None or fault.keras_step is None:
         return
@@ -72,6 +77,9 @@ def _moved(fault: Fault) -> Iterator[Proposal]:
     if other.outputs[0] == fault.target:
         return
     k = fault.keras_step
+    if other.inputs[0] == k.outputs[0] and fault.target in k.inputs:
+        yield _adjacent(fault, maker, k, other)
+        return
     source = session.t(maker.inputs[0])
     machine = session.K
     near = [fault.target, *machine.trace.inputs, *(v for s in regions(fault)[1] for v in s.inputs)]
@@ -96,3 +104,20 @@ def _moved(fault: Fault) -> Iterator[Proposal]:
         f"feed {k.name} from {other.name}{quoted(other)}", apply,
         replace(maker), other,
     )  # fmt: skip
+
+
+def _adjacent(fault: Fault, maker: Step, k: Step, other: Step) -> Proposal:
+    """Two layers with weights, one right behind the other, in the other order."""
+
+    def apply(m: Machine) -> None:
+        start, first, second = fault.target, k.outputs[0], other.outputs[0]
+        users = [u for u in m.users(second)]
+        m.change(other.index, args=_put(m.steps[other.index].args, first, start))
+        m.change(k.index, args=_put(m.steps[k.index].args, start, second))
+        for u in users:
+            m.change(u.index, args=_put(u.args, second, first), kwargs=_put(dict(u.kwargs), second, first))
+        m.outputs = tuple(first if v == second else v for v in m.outputs)
+        m.__dict__["target"] = second
+
+    return Proposal("layer.order", f"torch has {maker.name} before {fault.torch_step.name if fault.torch_step else 'this'}, "
+                    f"Keras {k.name} before {other.name}", f"exchange the two{quoted(k)}", apply, None, k)  # fmt: skip

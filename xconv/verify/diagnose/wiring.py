@@ -26,6 +26,7 @@ def propose(fault: Fault) -> Iterator[Proposal]:
     torch_steps, keras_steps = regions(fault)
     yield from _order(fault, keras_steps)
     yield from _parts(keras_steps)
+    yield from _siblings(fault)
     yield from _sources(fault, torch_steps, keras_steps)
 
 
@@ -103,6 +104,25 @@ def _order(fault: Fault, keras_steps: list[Step]) -> Iterator[Proposal]:
                 f"{step.name} takes its {len(refs)} operands in another order than torch",
                 f"exchange the operands{quoted(step)}", apply, _twin(fault, step), step,
             )  # fmt: skip
+
+
+def _siblings(fault: Fault) -> Iterator[Proposal]:
+    """Two slices of one tensor, each in the other's place."""
+    machine = fault.session.K
+    mine = machine.maker(fault.target)
+    if mine is None or len(mine.outputs) != 1 or not mine.inputs:
+        return
+    for other in list(machine.steps.values()):
+        alike = other.kind == mine.kind and other.inputs == mine.inputs and other.shapes == mine.shapes
+        if not alike or other.index == mine.index or other.owner is not None:
+            continue
+
+        def apply(m, a=mine, b=other):
+            m.change(a.index, run=b.run, args=b.args, kwargs=b.kwargs)
+            m.change(b.index, run=a.run, args=a.args, kwargs=a.kwargs)
+
+        yield Proposal("layout.split", f"{mine.name} and {other.name} take each other's part of the tensor",
+                       f"exchange the two slices{quoted(mine)}", apply, None, mine)  # fmt: skip
 
 
 def _parts(keras_steps: list[Step]) -> Iterator[Proposal]:

@@ -37,6 +37,24 @@ def propose(fault: Fault) -> Iterator[Proposal]:
         if k.kind in _TRANSPOSES:
             yield from _transposed(k, here, there, context)
     yield from _missing(fault, ours, theirs, context)
+    yield from _cut(fault)
+
+
+def _cut(fault: Fault) -> Iterator[Proposal]:
+    """A part of the channels: a block of them against every n-th."""
+    step = fault.session.K.maker(fault.target)
+    if step is None or not step.inputs or len(step.outputs) != 1:
+        return
+    here, there = fault.session.traces[1].shapes[step.inputs[0]], step.shapes[0]
+    if len(here) != len(there) or not there or here[:-1] != there[:-1] or not there[-1] or here[-1] % there[-1] or here == there:
+        return
+    count, size = here[-1] // there[-1], there[-1]
+    for i in range(min(count, 8)):
+        for says, part in ((f"[..., {i * size}:{(i + 1) * size}]", slice(i * size, (i + 1) * size)),
+                           (f"[..., {i}::{count}]", slice(i, None, count))):  # fmt: skip
+            yield Proposal("layout.split", f"torch takes other channels than {step.name}", f"take x{says}{quoted(step)}",
+                           lambda m, p=part: define(m, fault.target, lambda x: from_numpy(np.ascontiguousarray(to_numpy(x)[..., p])),
+                                                    step.inputs[0]), None, step)  # fmt: skip
 
 
 def _context(fault: Fault, ours: list[Step], theirs: list[Step]) -> str:
@@ -133,7 +151,7 @@ def _missing(fault: Fault, ours: list[Step], theirs: list[Step], context: str) -
     actual, expected = fault.actual, fault.expected
     if actual is None or actual.shape != expected.shape or not scrambled(expected, actual):
         return
-    step = fault.session.K.origin(fault.target)
+    step = fault.session.K.origin(fault.target) or fault.keras_step
     if step is None:
         return
     for order in _orders(actual.ndim):
@@ -152,7 +170,8 @@ def _missing(fault: Fault, ours: list[Step], theirs: list[Step], context: str) -
                 def turn(x: Any) -> Any:
                     return from_numpy(np.ascontiguousarray(to_numpy(x).transpose(p)))
 
-                if fault.keras_step is not None and len(m.users(fault.target)) > 1:  # others are fed rightly
+                bare = m.origin(fault.target) is None
+                if fault.keras_step is not None and (bare or len(m.users(fault.target)) > 1):  # others are fed rightly
                     m.__dict__["target"] = m.insert(fault.target, turn, fault.keras_step)
                 else:
                     after(m, fault.target, turn)
@@ -160,6 +179,8 @@ def _missing(fault: Fault, ours: list[Step], theirs: list[Step], context: str) -
             yield Proposal(cause, f"axes are exchanged at {step.name}", f"transpose by {order}{quoted(step)}", apply, None,
                            fault.keras_step or step)  # fmt: skip
     for axis in range(actual.ndim - 1, 0, -1):
+        if fault.session.K.origin(fault.target) is None:
+            return
         order_of = _slices(expected, actual, axis)
         if order_of is not None:
             cause = context
