@@ -16,6 +16,7 @@ from typing import Any, get_args, get_type_hints
 from .errors import XconvError, one_of
 
 ROOMS = ("spec", "torch", "keras", "onnx")
+BESIDE = ("constraints", "initializers", "regularizers")  # what a facade holds beside the blocks
 
 
 @dataclass(frozen=True)
@@ -144,7 +145,8 @@ def public(room: str, namespace: dict[str, Any]) -> list[str]:
 
 def stub(room: str) -> str:
     """A facade as editors and type checkers read it: `make facades` writes it beside the facade."""
-    lines = [
+    lines = [f"from .{name} import {room} as {name}" for name in BESIDE]
+    lines += [
         f"from .blocks.{name}.{room} import {word} as {word}"
         for name, found in blocks().items()
         for word in found.room(room).__all__

@@ -1,4 +1,7 @@
 # Written by `make facades`.
+from .constraints import keras as constraints
+from .initializers import keras as initializers
+from .regularizers import keras as regularizers
 from .blocks.blueprint_separable.keras import BlueprintSeparableConv1D as BlueprintSeparableConv1D
 from .blocks.blueprint_separable.keras import BlueprintSeparableConv2D as BlueprintSeparableConv2D
 from .blocks.bottleneck.keras import Bottleneck as Bottleneck

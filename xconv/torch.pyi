@@ -1,4 +1,7 @@
 # Written by `make facades`.
+from .constraints import torch as constraints
+from .initializers import torch as initializers
+from .regularizers import torch as regularizers
 from .blocks.blueprint_separable.torch import BlueprintSeparableConv1d as BlueprintSeparableConv1d
 from .blocks.blueprint_separable.torch import BlueprintSeparableConv2d as BlueprintSeparableConv2d
 from .blocks.bottleneck.torch import Bottleneck as Bottleneck
