@@ -252,7 +252,8 @@ def _jax_step(t: Trainer, x: Any, y: Any) -> Any:
         mapping = [*zip(weights, values, strict=True), *((v, v.value) for v in others)]
         with keras.StatelessScope(mapping, collect_losses=True) as scope:
             output = t.model(x, training=True)
-        return t.total(output, y, scope.losses), [scope.get_current_value(v) for v in others]
+            penalties = t.model.losses  # the scope's own have the activities' alone
+        return t.total(output, y, penalties), [scope.get_current_value(v) for v in others]
 
     (loss, updated), gradients = jax.value_and_grad(total, has_aux=True)([w.value for w in weights])
     for variable, value in zip(others, updated, strict=True):
