@@ -2,6 +2,7 @@
 
 import copy
 import itertools
+import json
 import re
 
 import keras
@@ -323,6 +324,28 @@ def test_a_configuration_makes_all_of_it():
     constrain_(layer)
     norms = (layer.weight**2).sum((1, 2, 3)).sqrt().tolist()
     assert norms == pytest.approx([1] * 4, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        Conv2D(4, 3, 2, ((1, 2), (0, 1)), dilation_rate=(2, 1), groups=2, padding_mode="reflect"),
+        Conv1D(4, 3, padding="causal", data_format="channels_first", kernel_initializer=start.he_normal(seed=1)),
+        DepthwiseConv2D(3, (2, 1), (1, 0), 2, dilation_rate=2, padding_mode="circular"),
+        Conv2DTranspose(4, 3, 2, (1, 0), (1, 0), dilation_rate=2, groups=2, activation="relu"),
+    ],
+    ids=lambda layer: layer.name,
+)
+def test_a_layer_of_keras_is_made_again_from_its_saved_words(layer):
+    words = keras.saving.serialize_keras_object(layer)
+    again = keras.saving.deserialize_keras_object(json.loads(json.dumps(words)))
+    shape = (2, 4, 12) if layer.rank == 1 else (2, 12, 11, 4)
+    layer.build(shape)
+    again.build(shape)
+    again.set_weights(layer.get_weights())
+    x = array(*shape)
+    np.testing.assert_array_equal(to_numpy(again(x)), to_numpy(layer(x)))
+    assert json.dumps(again.get_config()) == json.dumps(layer.get_config())
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
