@@ -11,10 +11,11 @@ __all__ = ["Block", "LowRank2D"]
 
 
 class Block(keras.Layer):
-    """A layer made of layers: builds itself by tracing `call`, and is saved by its constructor's words.
+    """A layer made of layers: builds itself by a symbolic `call`, and is saved by its constructor's words.
 
-    A subclass keeps every word of its constructor as an attribute of that name, and hands `dtype=self.dtype_policy`
-    on to its sublayers. Channels lie last.
+    A symbolic call asks each sublayer for its shapes and traces nothing, so sizes may be unknown also on JAX, which
+    cannot trace unknown ones. A subclass keeps every word of its constructor as an attribute of that name, and hands
+    `dtype=self.dtype_policy` on to its sublayers. Channels lie last.
     """
 
     def __init__(self, **kwargs):
@@ -26,7 +27,14 @@ class Block(keras.Layer):
             )
 
     def build(self, shape):
-        self.compute_output_spec(keras.KerasTensor(shape, dtype=self.compute_dtype))
+        self.call(keras.KerasTensor(shape, dtype=self.compute_dtype))
+
+    def compute_output_spec(self, x, **words):
+        y = self.call(x)
+        return keras.KerasTensor(y.shape, y.dtype)
+
+    def compute_output_shape(self, shape):
+        return self.compute_output_spec(keras.KerasTensor(shape, dtype=self.compute_dtype)).shape
 
     def get_config(self):
         words = signature(type(self).__init__).parameters.values()
