@@ -19,6 +19,7 @@ from xconv.blocks.conv.spec import CASES, PADDING_MODES, Config
 from xconv.blocks.conv.torch import Conv1d, Conv2d, Conv3d, build
 from xconv.blocks.depthwise.keras import DepthwiseConv2D
 from xconv.blocks.depthwise.torch import DepthwiseConv2d
+from xconv.blocks.pointwise.torch import ChannelLinear
 from xconv.blocks.transposed.keras import Conv2DTranspose
 from xconv.blocks.transposed.torch import ConvTranspose2d
 from xconv.constraints.keras import native as keras_constraint
@@ -363,6 +364,7 @@ def test_a_configuration_and_the_values_in_it_survive_json(case):
         (lambda: Conv2D(4, 3, padding="causal"), "padding='causal' is for one spatial axis"),
         (lambda: Conv2D(4, 3, padding_mode="mirror"), "must be one of zeros, reflect, replicate, circular"),
         (lambda: Conv2d(3, 4, 3, activation="rleu"), "activation='rleu' must be one of"),
+        (lambda: ChannelLinear(3, 4, activation="rleu"), "activation='rleu' must be one of"),
         (lambda: Conv2d(3, 4, 3, data_format="NHWC"), "must be one of channels_first, channels_last"),
         (lambda: Conv2D(4, 3, padding=4, padding_mode="reflect")(array(1, 4, 4, 2)), "asks for more than a size of 4"),
         (lambda: ConvTranspose2d(3, 4, 3, 2, "same", 2), "output_padding=(2, 2) must be smaller than stride=(2, 2)"),
