@@ -277,8 +277,8 @@ def small_vgg(c):
 def lenet(c):
     a, b = c.widths
     return row(
-        kl.Conv2D(a, 5, activation="tanh"), kl.AveragePooling2D(), kl.Conv2D(b, 5, activation="tanh"),
-        kl.AveragePooling2D(), kl.Flatten(), kl.Dense(c.hidden[0], activation="tanh"),
+        kl.Conv2D(a, 5, activation="tanh"), kl.AveragePooling2D(2), kl.Conv2D(b, 5, activation="tanh"),
+        kl.AveragePooling2D(2), kl.Flatten(), kl.Dense(c.hidden[0], activation="tanh"),
         kl.Dense(c.hidden[1], activation="tanh"), kl.Dense(c.classes, activation="softmax"),
     )  # fmt: skip
 

@@ -18,6 +18,7 @@ from .compare import Change, changes
 from .figures import Ratio, Row, against_stock, geometric_mean, read
 from .machine import machine, unlike, versions_changed
 from .session import Plan, Run
+from .tools import print_tools
 
 FORMAT = 1
 
@@ -84,6 +85,7 @@ def finish(run: Run, json_path: Path | None, html_path: Path | None, old: dict[s
         from .claims import print_claims
 
         print_claims(run.rows, out)
+    print_tools(run.tools, out)
     found = print_changes(run, old, out) if old else []
     print_end(run, out)
     if json_path:
