@@ -67,7 +67,6 @@ class Comparison:
         return self.findings()
 
     def findings(self, unproven: str = "") -> Findings:
-        self.sides.restore()
         reasons = (unproven,) if unproven and not self.divergences else ()
         return Findings(
             tuple(self.divergences), tuple(dict.fromkeys(self.notes)), {"training_steps": self.sides.steps}, reasons
@@ -394,7 +393,8 @@ def compare_training(
         XconvError: if a set-up makes no sense, or no targets suit both losses.
     """
     models = {"torch": torch_model, "keras": keras_model}
-    return Comparison(Sides(models, training, batches, pairs, steps, seed)).compare()
+    with Sides(models, training, batches, pairs, steps, seed) as sides:
+        return Comparison(sides).compare()
 
 
 def _loss_remedy(wanted: Loss, word: str) -> str:

@@ -28,6 +28,21 @@ def weights(model: keras.Model) -> list[tuple[str, keras.Variable]]:
     return [(v.path, v) for v in model.weights]
 
 
+def put(live: Mapping[Key, keras.Variable], weights: Mapping[Key, np.ndarray]) -> None:
+    """Write weights."""
+    for key, array in weights.items():
+        live[key].assign(array)
+
+
+def rest(model: keras.Model) -> None:
+    """Nothing stays behind on this side."""
+
+
+def neutral(model: keras.Model) -> dict[str, Any]:
+    """A set-up for a model that is only run in training mode."""
+    return {"optimizer": keras.optimizers.SGD(0.0), "loss": "mse"}
+
+
 def quiet(model: keras.Model, undo: list[Callable[[], None]]) -> dict[str, float]:
     """Switch off what is random in training; path to the rate it had."""
     found = {}
@@ -114,9 +129,6 @@ class Session:
         self.variables = dict(live)
         self.moving = [v for v in model.variables if not v.trainable]
 
-    def finish(self) -> None:
-        """Nothing stays behind on this side."""
-
     @property
     def trained(self) -> dict[Key, keras.Variable]:
         return {key: v for key, v in self.variables.items() if v.trainable}
@@ -196,8 +208,7 @@ class Session:
         return dict.fromkeys(self.variables, rate), hooked
 
     def put_weights(self, weights: Mapping) -> None:
-        for key, array in weights.items():
-            self.variables[key].assign(array)
+        put(self.variables, weights)
 
     def weights(self) -> dict:
         return {key: door.to_numpy(v).copy() for key, v in self.variables.items()}

@@ -101,7 +101,7 @@ class Sides:
     def __init__(
         self,
         models: Mapping[str, Any],
-        training: Sequence[Callable],
+        training: Sequence[Callable] | None,
         batches: Batches,
         pairs: Sequence[Pair],
         steps: int,
@@ -109,17 +109,30 @@ class Sides:
     ):
         self.models = models
         self.rooms = {side: import_module(f"{__package__}.{side}") for side in models}
-        self.setups = dict(zip(models, training, strict=True))
+        neutral = [room.neutral for room in self.rooms.values()]
+        self.setups = dict(zip(models, training or neutral, strict=True))
         self.batches = [batches(step) for step in range(steps)]
         self.steps = steps
         self.undo: list[Callable[[], None]] = []
         self.live = {side: self._live(side, pairs) for side in models}
         to_numpy = {side: room.to_numpy for side, room in self.rooms.items()}
         self.start = {side: {k: to_numpy[side](w).copy() for k, w in held.items()} for side, held in self.live.items()}
-        self.random = {side: self.rooms[side].quiet(model, self.undo) for side, model in models.items()}
         self.carry = Carrier(pairs, to_numpy)
-        self.layout()
-        self.choose_targets(np.random.default_rng([seed, 77]))
+        self.given, self.seed = training is not None, seed
+
+    def __enter__(self) -> "Sides":
+        self.random = {side: self.rooms[side].quiet(model, self.undo) for side, model in self.models.items()}
+        try:
+            self.layout()
+            if self.given:
+                self.choose_targets(np.random.default_rng([self.seed, 77]))
+        except BaseException:
+            self.restore()
+            raise
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        self.restore()
 
     def _live(self, side: str, pairs: Sequence[Pair]) -> dict[Key, Any]:
         """Every weight and buffer: those of the pairs by their path and name, the others by their own names."""
@@ -136,8 +149,9 @@ class Sides:
 
     def restore(self) -> None:
         """Weights, buffers, random layers and modes as they were."""
-        for side in self.models:
-            self.session(side).finish()
+        for side, model in self.models.items():
+            self.rooms[side].put(self.live[side], self.start[side])
+            self.rooms[side].rest(model)
         for undo in reversed(self.undo):
             undo()
 

@@ -1,6 +1,6 @@
 """A torch model in training, one step at a time."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -24,6 +24,26 @@ to_numpy = door.to_numpy
 def weights(model: nn.Module) -> list[tuple[str, torch.Tensor]]:
     """Parameters and buffers that compute."""
     return list(door._weights(model, deep=True).items())
+
+
+def put(live: Mapping[Key, torch.Tensor], weights: Mapping[Key, np.ndarray]) -> None:
+    """Write weights."""
+    with torch.no_grad():
+        for key, array in weights.items():
+            live[key].copy_(_fed(array))
+
+
+def rest(model: nn.Module) -> None:
+    """Leave the model as one that is not trained."""
+    model.eval()
+    for parameter in model.parameters():
+        parameter.grad = None
+
+
+def neutral(model: nn.Module) -> dict[str, Any]:
+    """A set-up for a model that is only run in training mode."""
+    some = [p for p in model.parameters() if p.requires_grad] or [torch.zeros(1, requires_grad=True)]
+    return {"optimizer": torch.optim.SGD(some, lr=0.0), "loss": nn.MSELoss()}
 
 
 def quiet(model: nn.Module, undo: list[Callable[[], None]]) -> dict[str, float]:
@@ -54,32 +74,32 @@ class Session:
         self.model = model
         self.given = Setup.read(setup, model, "torch")
         model.train()
-        self.hooks = [
-            module.register_forward_pre_hook(self._count(path))
-            for path, module in model.named_modules()
-            if isinstance(module, nn.modules.batchnorm._BatchNorm)
-        ]
         self.counts: dict[str, int] = {}
         self.tensors = dict(live)
         self.optimizer = self.given.optimizer
         if not isinstance(self.optimizer, torch.optim.Optimizer):
             raise XconvError(f"the torch set-up gives {type(self.optimizer).__name__} as optimizer, not a torch.optim")
 
-    def finish(self) -> None:
-        """Leave the model as a model that is not trained."""
-        for hook in self.hooks:
-            hook.remove()
-        self.optimizer.zero_grad()
-        self.model.eval()
+    @contextmanager
+    def _counting(self) -> Iterator[None]:
+        """Note how many numbers each batch normalisation averages."""
 
-    def _count(self, path: str):
-        def count(module, args):
-            self.counts[path] = args[0].numel() // args[0].shape[1]
+        def hook(path: str) -> Callable:
+            def count(module, args):
+                self.counts[path] = args[0].numel() // args[0].shape[1]
 
-        return count
+            return count
+
+        norms = [(p, m) for p, m in self.model.named_modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
+        hooks = [module.register_forward_pre_hook(hook(path)) for path, module in norms]
+        try:
+            yield
+        finally:
+            for each in hooks:
+                each.remove()
 
     def outputs(self, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
-        with torch.no_grad():
+        with torch.no_grad(), self._counting():
             return [door.to_numpy(y).copy() for y in door._flat(self.model(*map(_fed, inputs)))]
 
     def _scalar(self, value: Any) -> torch.Tensor:
@@ -90,7 +110,8 @@ class Session:
     def backward(self, inputs: Sequence[np.ndarray], targets: Any) -> tuple[list[np.ndarray], float]:
         """Outputs and loss by the user's own loss; gradients are left in the weights."""
         self.optimizer.zero_grad()
-        outputs = door._flat(self.model(*map(_fed, inputs)))
+        with self._counting():
+            outputs = door._flat(self.model(*map(_fed, inputs)))
         loss = self._scalar(self._loss(outputs, targets))
         loss.backward()
         return [door.to_numpy(y).copy() for y in outputs], float(loss.detach())
@@ -140,9 +161,7 @@ class Session:
         return rates, hooked | left
 
     def put_weights(self, weights: Mapping) -> None:
-        with torch.no_grad():
-            for key, array in weights.items():
-                self.tensors[key].copy_(_fed(array))
+        put(self.tensors, weights)
 
     def weights(self) -> dict:
         return {key: door.to_numpy(t).copy() for key, t in self.tensors.items()}
