@@ -59,14 +59,14 @@ def moved(array: np.ndarray, slot: Slot, side: str, shape: tuple[int, ...]) -> n
     if slot.gates:
         sizes["g"] = len(slot.gates)
     try:
-        if "p" in here.split() and "p" not in there.split():
+        if "p" in _words(here) and "p" not in _words(there):
             array, here = array.sum(0, dtype=array.dtype), here.removeprefix("p ")
         if slot.gates:
             apart = here.replace("(", "").replace(")", "")
             array = rearrange(array, f"{here} -> {apart}", **sizes)
             order = slot.gates if side == "torch" else tuple(np.argsort(slot.gates))
             array, here = array.take(order, axis=apart.split().index("g")), apart
-        if "p" in there.split() and "p" not in _words(here):
+        if "p" in _words(there) and "p" not in _words(here):
             array, here = np.stack([array, *[np.zeros_like(array)] * (shape[0] - 1)]), f"p {here}"
         out = rearrange(array, f"{here} -> {there}", **{k: n for k, n in sizes.items() if k in _words(here)})
     except EinopsError as error:

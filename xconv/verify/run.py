@@ -145,7 +145,7 @@ class Case:
             from .law.keras import apply_laws
 
             apply_laws(session)
-            _, good = self.outputs(T, session)
+            apart, good = self.outputs(T, session)
         if good:
             return Result(session, apart, True, [])
         if apart.max_rel >= LAWS:
@@ -162,9 +162,9 @@ class Case:
             listed = [replace(d, confirmed=proven) for _, d in chance]
             return Result(session, apart, False, [*listed, *(divergence(f) for f in doctor.found)])
         if not doctor.found:  # laws alone parted them
-            _, good = self.outputs(T, session)
+            exact, good = self.outputs(T, session)
             if good:
-                return Result(session, apart, True, [])
+                return Result(session, exact, True, [])
         found = Result(session, apart, False, [divergence(f) for f in doctor.found])
         found.worst = worst(doctor.found[0].fault) if doctor.found else {}
         return found

@@ -43,6 +43,9 @@ def propose(fault: Fault) -> Iterator[Proposal]:
         return
     t, k = fault.pair
     cause, says, remedy = _words(fault, want, have, wrong)
+    summed = t.kind in ("LSTM", "GRU", "RNN") and all(agree(want[n], have[n], 2.0**-22) for n in wrong)
+    if summed:
+        says = f"the sum of {t}'s two biases was rounded to float32 on its way into {k}"
 
     def apply(machine: Machine) -> None:
         step = machine.steps[k.step.index]
@@ -61,7 +64,7 @@ def propose(fault: Fault) -> Iterator[Proposal]:
 
             machine.change(call.index, run=run)
 
-    yield Proposal(cause, says, f"{remedy}{quoted(k.step)}", apply)
+    yield Proposal(cause, says, f"{remedy}{quoted(k.step)}", apply, law=summed)
 
 
 def _words(fault: Fault, want: Mapping, have: Mapping, wrong: list[str]) -> tuple[str, str, str]:

@@ -22,6 +22,8 @@ CATALOGUE: tuple[Act, ...] = (
     ("elu", {"alpha": 1.0}), ("selu", {}), ("softplus", {}), ("softsign", {}), ("square", {}),
 )  # fmt: skip
 
+_INDEXING = frozenset("StridedSlice GetItem getitem flip Flip ReverseV2 gather take GatherV2".split())
+
 
 def apply(act: Act, x: Any) -> Any:
     name, given = act
@@ -145,17 +147,9 @@ def _surplus(fault: Fault, wanted: list, present: list, keras_steps: list[Step])
             cause = "activation.surplus" if act else "layer.surplus"
             if step.kind.endswith("Dropout") or step.kind in ("GaussianNoise", "dropout"):
                 cause = "inference.dropout" if "rop" in step.kind else "inference.noise"
-            if step.kind in (
-                "StridedSlice",
-                "GetItem",
-                "getitem",
-                "flip",
-                "Flip",
-                "ReverseV2",
-                "gather",
-                "take",
-                "GatherV2",
-            ):
+            if step.kind in ("Permute", "transpose", "Transpose", "swapaxes", "Swapaxes"):
+                cause = "layout.transposed_space" if len(step.shapes[0]) == 4 else "layout.reshape"
+            if step.kind in _INDEXING:
                 cause = (
                     "input.channel_order"
                     if set(fault.session.traces[1].inputs) & set(sources(keras_steps))
