@@ -1,5 +1,7 @@
 """Training compared: what is alike raises no alarm, what is planted is found, proven, and left as it was found."""
 
+from contextlib import contextmanager
+
 import numpy as np
 import pytest
 
@@ -15,7 +17,9 @@ from xconv.verify import mistakes  # noqa: E402
 from xconv.verify.holders import Holder  # noqa: E402
 from xconv.verify.precision.keras import lifted  # noqa: E402
 from xconv.verify.training.compare import Findings, compare_training  # noqa: E402
+from xconv.verify.training.gradients import compare_gradients  # noqa: E402
 from xconv.verify.training.losses import apart, targets, transforms  # noqa: E402
+from xconv.verify.training.probe import probe_training_mode  # noqa: E402
 from xconv.verify.training.sides import Pair  # noqa: E402
 from xconv.verify.training.updates import Clip, Mover, Optimizer, Rule  # noqa: E402
 
@@ -25,29 +29,34 @@ SAMPLE = [
 ]  # fmt: skip
 
 
-def compared(case: mistakes.Case, training=None) -> Findings:
-    """A case of the catalogue, its weights carried by equal names."""
+@contextmanager
+def prepared(case: mistakes.Case):
+    """Both models of a case in float64, torch's weights carried by equal names; batches; pairs."""
     made = mistakes.pair(case)
     ours, theirs = made.torch().double(), made.keras()
     with lifted(theirs):
         K.load(theirs, carry(T.leaves(ours), K.leaves(theirs), "torch"))
-        live = T.tensors(ours), K.variables(theirs)
-        pairs = [Pair(Holder(p, *live[0][p]), Holder(p, *live[1][p]), rule(live[0][p][0], live[1][p][0]))
-                 for p in live[0]]  # fmt: skip
+        here, there = T.tensors(ours), K.variables(theirs)
+        pairs = [Pair(Holder(p, *here[p]), Holder(p, *there[p]), rule(here[p][0], there[p][0])) for p in here]
 
         def batches(step):
             x = np.random.default_rng([3, step]).normal(size=made.shapes[0])
             return [x], [np.moveaxis(x, 1, -1)]
 
-        before = [w.copy() for leaf in T.leaves(ours).values() for w in leaf.weights.values()]
-        before += [w.copy() for leaf in K.leaves(theirs).values() for w in leaf.weights.values()]
-        found = compare_training(ours, theirs, training or made.training, batches, pairs=pairs)
-        after = [
-            w for side in (T.leaves(ours), K.leaves(theirs)) for leaf in side.values() for w in leaf.weights.values()
-        ]
-        assert all(np.array_equal(a, b) for a, b in zip(before, after, strict=True))
+        def numbers():
+            return [w.copy() for side in (T.leaves(ours), K.leaves(theirs)) for leaf in side.values()
+                    for w in leaf.weights.values()]  # fmt: skip
+
+        before = numbers()
+        yield ours, theirs, batches, pairs
+        assert all(np.array_equal(a, b) for a, b in zip(before, numbers(), strict=True))
         assert not ours.training
-    return found
+        assert not any(module._forward_pre_hooks for module in ours.modules())
+
+
+def compared(case: mistakes.Case, training=None) -> Findings:
+    with prepared(case) as (ours, theirs, batches, pairs):
+        return compare_training(ours, theirs, training or mistakes.pair(case).training, batches, pairs=pairs)
 
 
 @pytest.mark.parametrize("name", SAMPLE)
@@ -138,3 +147,26 @@ def test_class_weights_are_read_from_gradients_alone():
             if all(apart(t.apply(g, p, y), r) < 1e-9
                    for g, p, y, r in zip(mine, outputs, classes, theirs, strict=True))]  # fmt: skip
     assert [t.cause for t in good] == ["loss.class_weight"]
+
+
+GATES = [("trained_alike", None), ("gradient_detached_in_torch", "gradient.stopped")]
+
+
+@pytest.mark.parametrize(("name", "cause"), GATES)
+def test_gradients_are_compared_on_request_without_any_set_up(name, cause):
+    case = mistakes.cases()[name]
+    with prepared(case) as (ours, theirs, batches, pairs):
+        found = compare_gradients(ours, theirs, batches, pairs)
+    assert [d.cause for d in found.divergences] == ([cause] if cause else [])
+    assert found.compared["gradients"] == 10  # nine weights and an input
+
+
+SHARES = [("bn_momentum_copied", {"norm.momentum"}), ("bn_momentum_left_at_default", set())]
+
+
+@pytest.mark.parametrize(("name", "causes"), SHARES)
+def test_training_mode_shows_a_share_that_was_written_wrongly_and_notes_one_left_alone(name, causes):
+    with prepared(mistakes.cases()[name]) as (ours, theirs, batches, pairs):
+        found = probe_training_mode(ours, theirs, batches, pairs)
+    assert {d.cause for d in found.divergences if d.confirmed} == causes
+    assert bool(found.notes) != bool(causes)

@@ -192,6 +192,20 @@ class Session:
         return {key: np.zeros(v.shape) if g is None else _dense(g)
                 for (key, v), g in zip(weights.items(), found, strict=True)}  # fmt: skip
 
+    def pull_inputs(self, inputs: Sequence[np.ndarray], cotangents: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """Gradients of those inputs that are numbers."""
+        floats = [x.dtype.kind == "f" for x in inputs]
+        fed = [keras.Variable(x, dtype=str(x.dtype)) if f else x for x, f in zip(inputs, floats, strict=True)]
+
+        def function():
+            xs = [x.value if f else door.from_numpy(x) for x, f in zip(fed, floats, strict=True)]
+            outputs = keras.tree.flatten(call(self.model, xs, training=True))
+            return sum(ops.sum(y * door.from_numpy(g)) for y, g in zip(outputs, cotangents, strict=True)), 0.0
+
+        wanted = [x for x, f in zip(fed, floats, strict=True) if f]
+        found = value_and_gradients(function, wanted, self.moving)[2] if wanted else []
+        return [np.zeros(x.shape) if g is None else door.to_numpy(g) for x, g in zip(wanted, found, strict=True)]
+
     def gradients(self) -> dict:
         return {key: _dense(g) for key, g in self.held.items() if g is not None}
 

@@ -140,6 +140,14 @@ class Session:
         return {key: door.to_numpy(torch.zeros_like(w) if g is None else g).copy()
                 for (key, w), g in zip(weights.items(), found, strict=True)}  # fmt: skip
 
+    def pull_inputs(self, inputs: Sequence[np.ndarray], cotangents: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """Gradients of those inputs that are numbers."""
+        fed = [_fed(x).requires_grad_(x.dtype.kind == "f") for x in inputs]
+        wanted = [x for x in fed if x.requires_grad]
+        outputs = door._flat(self.model(*fed))
+        found = torch.autograd.grad(outputs, wanted, [_fed(g) for g in cotangents], allow_unused=True) if wanted else ()
+        return [door.to_numpy(torch.zeros_like(x) if g is None else g) for x, g in zip(wanted, found, strict=True)]
+
     def gradients(self) -> dict:
         return {key: door.to_numpy(t.grad).copy() for key, t in self.tensors.items() if t.grad is not None}
 
