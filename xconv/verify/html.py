@@ -15,6 +15,7 @@ from .model import Report
 from .text import SENTENCES, compared, outputs
 
 INK = "#010203"  # stands for the page's own text colour, which an SVG takes as currentColor
+RED = "#e5484d"
 ROW, BOX, GAP = 30, 300, 90  # of the pair of graphs, in pixels
 
 
@@ -80,10 +81,13 @@ def by_depth(report: Report) -> str:
         series.append((user, [np.nan if d.user_rel is None else d.user_rel for d in report.depth], "#d9822b", "s"))
     for label, values, colour, marker in series:
         axis.plot(at, np.maximum(values, floor), color=colour, marker=marker, markersize=4, linewidth=1.2, label=label)
-    faulty = {p.path for d in report.divergences for p in (d.torch, d.keras) if p and p.path}
-    for i, d in enumerate(report.depth):
-        if d.torch in faulty or d.keras in faulty:
-            axis.axvspan(i - 0.4, i + 0.4, color="#e5484d", alpha=0.25, linewidth=0)
+    faults = {p.path: d.difference.max_rel for d in reversed(report.divergences) for p in (d.torch, d.keras) if p}
+    marked = [(i, faults.get(d.torch) or faults.get(d.keras)) for i, d in enumerate(report.depth)]
+    if seen := [(i, rel) for i, rel in marked if rel and np.isfinite(rel)]:
+        for i, _ in seen:
+            axis.axvspan(i - 0.4, i + 0.4, color=RED, alpha=0.2, linewidth=0)
+        axis.plot(*zip(*seen, strict=True), "D", color=RED, markersize=7, label="divergence")
+    series.append(("", [rel for _, rel in seen], "", ""))
     axis.set_yscale("log")
     axis.set_ylim(floor / 3, max(10.0, *(v for _, vs, *_ in series for v in vs if v == v and np.isfinite(v))))
     axis.set_ylabel("relative difference")
