@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from importlib import import_module
 from typing import Any
 
-from ...errors import XconvError
 from ..causes import meaning
 from ..compare import Fault, Session
 from ..machine import Machine
@@ -15,7 +14,7 @@ from ..model import Difference, Divergence, Place, Step
 
 DEBUG = os.environ.get("DEBUG")
 FAMILIES = ("weights", "dtype.keras", "order", "window.keras", "prelu.keras", "norm.keras", "recurrent.keras", "activation.keras", "pooling.keras",
-            "resize.keras", "axis.keras", "wiring", "constant", "attention.keras", "formula.keras", "layout.keras")  # fmt: skip
+            "resize.keras", "axis.keras", "wiring", "constant", "attention.keras", "written.keras", "formula.keras", "layout.keras")  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,9 +43,11 @@ def propose(fault: Fault) -> Iterator[Proposal]:
     for family in FAMILIES:
         try:
             yield from import_module(f"{__name__}.{family}").propose(fault)
-        except (XconvError, ArithmeticError, LookupError, RuntimeError, TypeError, ValueError) as error:
-            # The region cannot be run as it stands; the family has nothing to say, and the report says so.
-            fault.session.skipped.append(f"no hypotheses of {family.partition('.')[0]} at {_at(fault)}: {str(error)[:120]}")
+        except Exception as error:  # frameworks raise anything
+            # The region cannot be run as it stands: the family has nothing to say, and the report says so.
+            fault.session.skipped.append(
+                f"no hypotheses of {family.partition('.')[0]} at {_at(fault)}: {str(error)[:120]}"
+            )
 
 
 def _at(fault: Fault) -> str:

@@ -52,7 +52,11 @@ def offered(fault: Fault, steps: list[Step]) -> list[tuple[np.ndarray, Step]]:
     session = fault.session
     found = []
     for step in [*steps, *_bare(fault, steps)]:
-        found += [(np.asarray(v), step) for n, v in step.settings.items() if isinstance(v, float) and n not in ("p", "momentum")]
+        found += [
+            (np.asarray(v), step)
+            for n, v in step.settings.items()
+            if isinstance(v, float) and n not in ("p", "momentum")
+        ]
         found += [(c, step) for c in constants(step, session.torch.to_numpy)]
         if step.kind in ("weight", "new_tensor", "tensor", "full", "as_tensor", "constant") or not step.inputs:
             for value in step.outputs:

@@ -122,6 +122,8 @@ def identified(fault: Fault, start: int, last: Step) -> Act | None:
         machine = fault.session.K
         x, y = machine.raw(start), machine.value(last.outputs[0])
         memory[start, last.index] = None
+        if y.dtype.kind != "f" or to_numpy(x).dtype.kind != "f":
+            return None
         for act in CATALOGUE:
             if agree(to_numpy(apply(act, x)), y, 1e-6):
                 memory[start, last.index] = act

@@ -36,7 +36,9 @@ def _scales(fault: Fault, ours: list[Step], theirs: list[Step]) -> list[float]:
     return list(dict.fromkeys([*found, *(1 / f for f in found if f)]))
 
 
-def _scaled(fault: Fault, ours: list[Step], theirs: list[Step], k: Step, scores: int, shape: tuple[int, ...]) -> Iterator[Proposal]:
+def _scaled(
+    fault: Fault, ours: list[Step], theirs: list[Step], k: Step, scores: int, shape: tuple[int, ...]
+) -> Iterator[Proposal]:
     step = fault.session.K.origin(scores)
     if step is None:
         return
@@ -54,10 +56,17 @@ def _variants(rows: int, columns: int) -> dict[str, np.ndarray]:
     }  # fmt: skip
 
 
-def _masked(fault: Fault, ours: list[Step], theirs: list[Step], k: Step, scores: int, shape: tuple[int, ...]) -> Iterator[Proposal]:
+def _masked(
+    fault: Fault, ours: list[Step], theirs: list[Step], k: Step, scores: int, shape: tuple[int, ...]
+) -> Iterator[Proposal]:
     """The scores masked in another way than they are, from any value that has their shape."""
-    before = [v for s in theirs if s.index < k.index for v in s.outputs if fault.session.traces[1].shapes.get(v) == shape]
-    masks = any(s.kind in ("where", "masked_fill", "Where", "SelectV2", "tril", "triu") or "mask" in s.code.lower() for s in theirs)
+    before = [
+        v for s in theirs if s.index < k.index for v in s.outputs if fault.session.traces[1].shapes.get(v) == shape
+    ]
+    masks = any(
+        s.kind in ("where", "masked_fill", "Where", "SelectV2", "tril", "triu") or "mask" in s.code.lower()
+        for s in theirs
+    )
     for source in before:
         for name, mask in _variants(*shape[-2:]).items():
             if source == scores and name == "none":

@@ -46,7 +46,14 @@ def _cut(fault: Fault) -> Iterator[Proposal]:
     if step is None or not step.inputs or len(step.outputs) != 1:
         return
     here, there = fault.session.traces[1].shapes[step.inputs[0]], step.shapes[0]
-    if len(here) != len(there) or not there or here[:-1] != there[:-1] or not there[-1] or here[-1] % there[-1] or here == there:
+    if (
+        len(here) != len(there)
+        or not there
+        or here[:-1] != there[:-1]
+        or not there[-1]
+        or here[-1] % there[-1]
+        or here == there
+    ):
         return
     count, size = here[-1] // there[-1], there[-1]
     for i in range(min(count, 8)):
