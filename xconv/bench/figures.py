@@ -59,12 +59,13 @@ class Row:
     error: float = 0.0
     allowed: float = 0.0
     reason: str = ""
+    node: str = ""  # of a cluster
 
     @property
     def key(self) -> tuple:
         """What makes two rows of two runs the same measurement."""
         return (self.group, self.block, self.case, self.config, tuple(self.shape), self.contender, self.version,
-                self.device, self.dtype, self.step)  # fmt: skip
+                self.device, self.dtype, self.step, self.node)  # fmt: skip
 
     @property
     def subject(self) -> tuple:

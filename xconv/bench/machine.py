@@ -3,6 +3,7 @@
 import os
 import platform
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,11 @@ def processor() -> str:
     if "model name" not in facts:
         return platform.processor() or platform.machine()
     return f"{facts['model name']} (family {facts.get('cpu family')}, model {facts.get('model')})"
+
+
+def on_this_node(rows: list) -> list:
+    """The rows, each with this machine's name and processor, as they come from a cluster."""
+    return [replace(row, node=f"{platform.node()}: {processor()}") for row in rows]
 
 
 def unlike(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:

@@ -1,0 +1,119 @@
+"""Where one machine is not enough: parity and benchmark tasks over a Ray cluster.
+
+Tasks go out whole, each to one worker process of Ray, which keeps engines of its own; rows come back as tasks end. A
+Ray worker or a node that dies costs the time of the tasks it was at: Ray gives them to another. The rows are those of a
+single machine, since every number in a task depends on the task alone.
+
+`address` is "auto" (the cluster that RAY_ADDRESS or this machine knows, or a new one on this machine's cores) or a
+cluster's address; there, xconv is installed on every node.
+"""
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache, partial
+from typing import TYPE_CHECKING, Any
+
+from .errors import XconvError, need
+from .parity import engines as e
+from .parity.checks import Row
+
+if TYPE_CHECKING:
+    from .bench.figures import Ceiling
+    from .bench.session import Plan
+
+DEATH = 1  # PR_SET_PDEATHSIG of <sys/prctl.h>
+
+
+def spread(
+    work: Callable[[Any], Any], items: Sequence[Any], address: str, whole_node: bool = False
+) -> Iterator[tuple[int, Any]]:
+    """(index, work(item)) of every item, in the order in which they end.
+
+    Args:
+        work: a function of a module, or a partial of one.
+        items: what it is called with.
+        address: see above.
+        whole_node: one item at a time on each node, for timings.
+
+    Raises:
+        MissingExtra: without ray.
+        XconvError: if there is no cluster at the address.
+        Exception: what `work` raised.
+    """
+    ray = need("ray", "ray")
+    ours = not ray.is_initialized()
+    if ours:
+        _join(ray, address)
+    try:
+        cores = min(node["Resources"].get("CPU", 1) for node in ray.nodes() if node["Alive"])
+        task = ray.remote(max_retries=-1, num_cpus=cores if whole_node else 1)(_answer)
+        waiting = {task.remote(work, item): k for k, item in enumerate(items)}
+        while waiting:
+            done, _ = ray.wait(list(waiting), num_returns=1)
+            yield waiting.pop(done[0]), ray.get(done[0])
+    finally:
+        if ours:
+            ray.shutdown()
+
+
+def _answer(work: Callable[[Any], Any], item: Any) -> Any:
+    return work(item)
+
+
+def _join(ray: Any, address: str) -> None:
+    quiet = {"log_to_driver": False, "logging_level": "error", "include_dashboard": False}
+    if address == "auto":
+        try:
+            ray.init(address="auto", **{k: v for k, v in quiet.items() if k != "include_dashboard"})
+        except ConnectionError:
+            ray.init(**quiet)
+        return
+    try:
+        ray.init(address=address, **{k: v for k, v in quiet.items() if k != "include_dashboard"})
+    except (ConnectionError, ValueError, RuntimeError) as error:
+        raise XconvError(f"no Ray cluster answers at {address}: {str(error).splitlines()[0]}") from error
+
+
+def _with_parent(begin: e.Begin, backend: str, threads: int) -> None:
+    """Begin as usual, and die with the Ray worker that started this process."""
+    if hasattr(os, "sched_setaffinity"):  # Linux
+        import ctypes
+        import signal
+
+        ctypes.CDLL(None).prctl(DEATH, signal.SIGKILL)
+    begin(backend, threads)
+
+
+@cache
+def _workers(threads: int, timed: bool) -> e.Workers:
+    """The engines of this Ray worker, started once."""
+    from .bench.work import begin as pinned
+
+    return e.Workers(threads, partial(_with_parent, pinned if timed else e._begin))
+
+
+def parity(todo: Sequence[Any], engines: Sequence[e.Engine], address: str) -> Iterator[list[Row]]:
+    """What parity.suite.run gives, over a cluster."""
+    for _, rows in spread(partial(_parity_rows, tuple(engines)), todo, address):
+        yield rows
+
+
+def _parity_rows(engines: tuple[e.Engine, ...], task: Any) -> list[Row]:
+    from .parity import suite
+
+    return list(suite.rows_of(task, engines, _workers(1, False).ask))
+
+
+def bench_rows(plan: "Plan", ceilings: "dict[tuple[str, str], Ceiling]", address: str) -> Iterator[tuple[Any, list]]:
+    """(task, rows) of a benchmark, one task at a time on each node; rows carry the node's name."""
+    for k, rows in spread(partial(_bench_rows, plan, ceilings), plan.tasks, address, whole_node=True):
+        yield plan.tasks[k], rows
+
+
+def _bench_rows(plan: "Plan", ceilings: "dict[tuple[str, str], Ceiling]", task: Any) -> list:
+    from .bench import suite
+    from .bench.machine import on_this_node
+
+    ask = _workers(plan.method.threads, True).ask
+    rows = list(suite.rows_of(task, plan.contenders, ask, plan.method, ceilings, plan.stock))
+    return on_this_node(rows)
