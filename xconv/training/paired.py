@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ..carry import OTHER, carry
+from ..carry import OTHER, Leaf, carry
 from ..errors import XconvError, one_of
 from ..frameworks import door
 from .masks import Masks
@@ -17,7 +17,11 @@ PROMISED = {"float64": 1e-9}  # relative, of weights after 200 steps on the digi
 
 @dataclass(frozen=True)
 class Apart:
-    """How far one weight is apart: the greatest difference, and that over the greatest value."""
+    """How far one weight is apart: the greatest difference, and that over the greatest value.
+
+    A term that is added (bias, beta, running mean) is measured by what it is added to (kernel, gamma, standard
+    deviation), if that is greater: where it has no effect it is nothing but rounding.
+    """
 
     name: str
     max_abs: float
@@ -177,7 +181,7 @@ def train(
         ended[path] = replace(ended[path], weights={**ended[path].weights, "running_var": variance})
     other = doors["keras"].leaves(keras_model)
     apart = tuple(
-        Apart(f"{path}.{name}", *_apart(leaf.weights[name], other[leaf.path].weights[name]))
+        Apart(f"{path}.{name}", *_apart(leaf.weights[name], other[leaf.path].weights[name], _spread(leaf, name)))
         for path, leaf in zip(ended, carry(ended, other, "torch", pairs, rules), strict=True)
         for name in leaf.weights
     )
@@ -191,13 +195,21 @@ def train(
     )
 
 
-def _apart(a: np.ndarray, b: np.ndarray) -> tuple[float, float]:
-    """Greatest difference, and that over the greatest value; infinite where either is not finite."""
+def _apart(a: np.ndarray, b: np.ndarray, least: float = 0.0) -> tuple[float, float]:
+    """Greatest difference, and that over the greatest value or `least`; infinite where either is not finite."""
     a, b = a.astype("float64"), b.astype("float64")
     far = float(np.abs(a - b).max(initial=0.0))
     if not np.isfinite(far):
         return float("inf"), float("inf")
-    return far, far / float(np.abs(a).max(initial=0.0) or 1.0)
+    return far, far / (max(float(np.abs(a).max(initial=0.0)), least) or 1.0)
+
+
+def _spread(leaf: Leaf, name: str) -> float:
+    """The size of what a term is added to: a bias or mean that ought to be zero is the rounding of such values."""
+    if name == "moving_mean":
+        return float(leaf.weights["moving_variance"].max()) ** 0.5
+    factor = leaf.weights.get({"bias": "kernel", "beta": "gamma"}.get(name, ""))
+    return 0.0 if factor is None else float(np.abs(factor).max())
 
 
 def _common_dtype(leaves: Mapping[str, Any]) -> str:
