@@ -81,6 +81,7 @@ def verify(
         clock("compare")
         if probes:
             case.probe(result, xs, seed, clock)
+            case.statistics(result)
             clock("probes")
         findings = case.train(training, xs, steps, seed, alignment, transfer) if training else None
         clock("training")
@@ -180,6 +181,15 @@ class Case:
             self._probe(result, probe, xs)
         if self.mode != "as-is":
             self._weights(result, xs, seed)
+
+    def statistics(self, result: "Result") -> None:
+        """What inference cannot show of a normalisation: how its statistics move in training."""
+        from .diagnose.norm.keras import momentum
+
+        found, notes = momentum(result.session)
+        result.notes += notes
+        result.divergences += found
+        result.good &= not found
 
     def _runs(self, inputs: Sequence[np.ndarray], training: Any) -> tuple[list[np.ndarray], list[np.ndarray]] | None:
         try:

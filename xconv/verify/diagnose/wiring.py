@@ -10,7 +10,7 @@ from ..match import laid_out
 from ..model import Ref, Step
 from ..trace.recorder import mapped
 from . import Proposal
-from .edit import quoted, regions, rewire
+from .edit import quoted, regions, rewire, sources
 
 JOINS = frozenset("concatenate Concatenate cat concat ConcatV2 stack Stack".split())
 SUMS = frozenset("add Add AddV2 radd".split())
@@ -220,7 +220,8 @@ def _sums(fault: Fault, torch_steps: list[Step], keras_steps: list[Step], before
                         lambda m, s=step, v=keep: define(m, s.outputs[0], lambda x: x, v), None, step,
                     )  # fmt: skip
     if ours > theirs:
-        ends = [v for s in keras_steps for v in s.outputs] or [fault.target]
+        ends = list(dict.fromkeys([*sources(keras_steps), *(v for s in keras_steps for v in s.outputs), fault.target]))
+        ends = [v for v in ends if fault.session.K.origin(v) is not None]
         for end in reversed(ends):
             for other in sorted(before, key=lambda v: -v)[:40]:
                 if shapes.get(other) == shapes.get(end) and other != end:

@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 
 from ....frameworks.keras import from_numpy, to_numpy
-from ...compare import Fault, channels, expect, first_input
+from ...compare import Fault, Session, channels, expect, first_input
 from ...holders import NORMS
-from ...match import laid_out
-from ...model import Step
-from .. import Proposal
+from ...match import agree, difference, laid_out
+from ...model import Divergence, Step
+from .. import Proposal, place
 from ..edit import define, quoted, regions
 
 _TORCH = frozenset("BatchNorm1d BatchNorm2d BatchNorm3d SyncBatchNorm LayerNorm GroupNorm InstanceNorm1d InstanceNorm2d "
@@ -317,3 +317,44 @@ def _constant(fault: Fault, t: Step, theirs: list[Step]) -> Iterator[Proposal]:
                 continue
             yield Proposal(cause, says, f"{remedy}{quoted(step)}",
                            lambda m, e=end, f=formula, b=start: define(m, e, f, b), t, step)  # fmt: skip
+
+
+def momentum(session: Session) -> tuple[list[Divergence], list[str]]:
+    """Do running statistics move by the same share in training? torch's momentum is the share of the new, Keras's of the old.
+
+    Keras's default against torch's default is told in a note: it is right at inference, and nobody chose it. Any other
+    pair of numbers was chosen, and is a divergence; its remedy is run on the layer, which is then put back.
+    """
+    found, notes = [], []
+    for t, k in session.alignment.pairs:
+        if not t.kind.startswith("BatchNorm") or k.kind != "BatchNormalization" or "moving_mean" not in k.weights:
+            continue
+        share, kept = t.step.settings.get("momentum"), k.step.settings["momentum"]
+        if share is None or abs(kept - (1 - share)) < 1e-9 or "running_mean" not in t.weights:
+            continue
+        if (share, kept) == (0.1, 0.99):
+            notes.append(
+                f"in training the running statistics of {k} move by another share than {t}'s: both hold their framework's default; "
+                "momentum=0.9 is torch's 0.1"
+            )
+            continue
+        session.K.drop()
+        x = session.K.value(k.step.inputs[0])
+        axes = tuple(range(x.ndim - 1))
+        mean = to_numpy(k.weights["moving_mean"]).copy()
+        layer, held = k.step.owner, {n: to_numpy(w).copy() for n, w in k.weights.items()}
+        try:
+            layer.momentum = 1 - share
+            layer(from_numpy(x), training=True)
+            after = to_numpy(k.weights["moving_mean"]).copy()
+        finally:
+            layer.momentum = kept
+            for n, w in k.weights.items():
+                session.keras.write(w, held[n])
+        wanted = (1 - share) * mean + share * x.mean(axes)
+        found.append(Divergence(
+            place(t.step), place(k.step), difference(wanted, kept * mean + (1 - kept) * x.mean(axes)), "training statistics",
+            "norm.momentum", agree(wanted, after), f"torch's statistics keep {1 - share:g} of the old, Keras's {kept:g}",
+            f"momentum={1 - share:g}{quoted(k.step)}",
+        ))  # fmt: skip
+    return found, notes
