@@ -23,7 +23,8 @@ from ..frameworks.keras import to_numpy, variables
 from . import files
 from . import layers as known
 from .check import NoTwin
-from .exporters.keras import exporters, silence
+from .exporters.keras import exporters
+from .exporters.quiet import silence
 from .graph import Graph
 from .kit import NotKnown
 from .layers import Pen, Value
@@ -133,6 +134,11 @@ def _open(shape: Sequence[int]) -> tuple[int | None, ...]:
 
 def double(model: Any, dtype: str, given: Sequence[Sequence[int]]) -> Any:
     """The same model, rebuilt from its configuration in another dtype."""
+
+    with silence():
+        one = to_numpy(keras.ops.ones((), dtype=dtype))
+    if one.dtype != np.dtype(dtype):
+        raise NoTwin(f"Keras on {keras.backend.backend()} has no {dtype} here; on jax, set JAX_ENABLE_X64=1")
 
     def changed(config: Any) -> Any:
         if isinstance(config, dict):

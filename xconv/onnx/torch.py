@@ -20,7 +20,8 @@ from ..frameworks.torch import run as run_torch
 from ..frameworks.torch import to_numpy
 from . import files
 from .aten import Walk
-from .exporters.torch import exporters, silence
+from .exporters.quiet import silence
+from .exporters.torch import exporters
 from .graph import Graph
 from .kit import NotKnown
 from .shapes import axes, finished, rename_ends

@@ -1,35 +1,15 @@
 """keras.Model.export: through tf2onnx on TensorFlow, through torch.onnx or jax2onnx on the other backends."""
 
-import logging
-import os
-import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
-from io import StringIO
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import keras
 
+from .quiet import silence
+
 Write = Callable[[Path], None]
-
-
-@contextmanager
-def silence() -> Iterator[None]:
-    """Its conversion prints, logs and writes to the process's own stderr."""
-    held, kept = logging.root.manager.disable, os.dup(2)
-    logging.disable(logging.CRITICAL)
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 2)
-    try:
-        with warnings.catch_warnings(), redirect_stdout(StringIO()), redirect_stderr(StringIO()):
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nowhere)
-        logging.disable(held)
 
 
 @contextmanager

@@ -1,28 +1,13 @@
 """torch.onnx, by torch.export and by the older tracer."""
 
-import logging
-import warnings
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
-from io import StringIO
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
 
+from .quiet import silence
+
 Write = Callable[[Path], None]
-
-
-@contextmanager
-def silence() -> Iterator[None]:
-    """torch.onnx prints what it also raises; on an ASCII terminal its check mark alone ends the export."""
-    held = logging.root.manager.disable
-    logging.disable(logging.CRITICAL)
-    try:
-        with warnings.catch_warnings(), redirect_stdout(StringIO()), redirect_stderr(StringIO()):
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.disable(held)
 
 
 def exporters(model: torch.nn.Module, shapes: Sequence[Sequence[int]], opset: int) -> dict[str, Write]:
