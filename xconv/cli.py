@@ -38,12 +38,14 @@ def parity(
     engines: Annotated[str, typer.Option(help="Engines, by commas.")] = "",
     dtypes: Annotated[str, typer.Option(help="Dtypes, by commas.")] = "",
     full: Annotated[bool, typer.Option("--full", help="Every engine and dtype.")] = False,
+    ray: Annotated[str, typer.Option(help="Spread tasks over Ray: auto, or a cluster's address.")] = "",
     json: Annotated[Path | None, typer.Option(help="Write all rows here.")] = None,
     html: Annotated[Path | None, typer.Option(help="Write a page with plots here.")] = None,
 ) -> None:
     """Hold every block, in both frameworks and ONNX, to the other framework's float64 answer."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+    from . import distribute
     from .dtypes import DTYPES
     from .parity import engines as e
     from .parity import report, suite
@@ -57,7 +59,7 @@ def parity(
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console) as progress:
         bar = progress.add_task(f"{', '.join(x.name for x in chosen)}: starting", total=len(todo))
-        for batch in suite.run(todo, chosen):
+        for batch in distribute.parity(todo, chosen, ray) if ray else suite.run(todo, chosen):
             rows += batch
             last = batch[0] if batch else None
             progress.update(bar, advance=1, description=f"{last.block}/{last.case}" if last else None)
