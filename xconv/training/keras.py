@@ -98,13 +98,15 @@ class RMSprop(keras.optimizers.RMSprop):
 @contextmanager
 def precision(dtype: str) -> Iterator[None]:
     """`dtype` as Keras's default, and float64 that stays float64: losses and optimizers take their own from it."""
-    before = keras.config.floatx()
+    before = keras.config.floatx(), keras.config.dtype_policy()
     keras.config.set_floatx(dtype)
+    keras.config.set_dtype_policy(dtype)  # once a layer exists, floatx alone no longer sets new layers' dtype
     try:
         with true_float64():
             yield
     finally:
-        keras.config.set_floatx(before)
+        keras.config.set_floatx(before[0])
+        keras.config.set_dtype_policy(before[1])
 
 
 def make_optimizer(o: recipe.Optimizer) -> keras.optimizers.Optimizer:
