@@ -184,7 +184,7 @@ EQUIVALENCES = (
         ),
     ),
     Equivalence(
-        "resnext",
+        "resnext-forms",
         "ResNeXt's three forms: split-transform-sum, split-transform-concat, grouped",
         XIE,
         tuple(

@@ -273,7 +273,7 @@ PAIRS = {
                          lambda m, c: fold_before(*m.layers)),
     "parallel-to-one": (lambda c: _built(Sum(map(blocks.build, c.convs), c.identity), c),
                         lambda m, c: parallel(*m.branches, identity=m.identity)),
-    "resnext": (lambda c: _made(resnexts.build(c.block), c.block.cin), lambda m, c: resnext(m, c.to)),
+    "resnext-forms": (lambda c: _made(resnexts.build(c.block), c.block.cin), lambda m, c: resnext(m, c.to)),
 }  # fmt: skip
 
 

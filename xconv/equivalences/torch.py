@@ -236,5 +236,5 @@ PAIRS = {
     "fold-norm-before": (_before, lambda m, c: fold_before(*m)),
     "parallel-to-one": (lambda c: Sum([*map(blocks.build, c.convs)], c.identity),
                         lambda m, c: parallel(*m.branches, identity=m.identity)),
-    "resnext": (lambda c: resnexts.build(c.block), lambda m, c: resnext(m, c.to)),
+    "resnext-forms": (lambda c: resnexts.build(c.block), lambda m, c: resnext(m, c.to)),
 }  # fmt: skip

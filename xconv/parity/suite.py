@@ -55,13 +55,14 @@ def tasks(names: Sequence[str] = (), dtypes: Sequence[str] = e.DEFAULT_DTYPES) -
     for dtype in dtypes:
         numpy_dtype(dtype)
     found: list[Task | FormTask] = []
-    for name in names or [*blocks(), *equivalences()]:
+    known = dict.fromkeys([*blocks(), *equivalences()])
+    for name in names or known:
+        if name not in known:
+            raise XconvError(one_of("block or equivalence", name, known))
+        if name in blocks():
+            found += [Task(name, *task) for task in product(block(name).cases, INPUTS, dtypes)]
         if name in equivalences():
             found += [FormTask(name, case) for case in equivalences()[name].cases]
-        elif name in blocks():
-            found += [Task(name, *task) for task in product(block(name).cases, INPUTS, dtypes)]
-        else:
-            raise XconvError(one_of("block or equivalence", name, [*blocks(), *equivalences()]))
     return found
 
 
