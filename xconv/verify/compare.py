@@ -252,18 +252,15 @@ def _gave(session: Session, t: Holder, k: Holder, ts: Step, ks: Step, meet) -> N
                 session.settled[v] = o
                 return
     shape = actual.shape if actual is not None else ks.shapes[0]
-    value = next(
-        (o for o in ours if len(session.t(o).shape) == len(shape) and session.t(o).size == np.prod(shape)), None
-    )
-    if value is None:
-        value = next((o for o in ours if len(session.t(o).shape) == len(shape)), ts.outputs[0])
-        maker = session.traces[0].producer(value)
-        # The output's own size differs: perhaps a crop is still to come on the Keras side.
-        cropped = next((v for v in theirs[1:] if values[v] is not None and (s := session.K.origin(v)) and s.kind in CROPS
-                        and len(values[v].shape) == len(shape)), None)  # fmt: skip
-        if cropped is not None:
-            target, actual, shape = cropped, values[cropped], values[cropped].shape
-        del maker
+    near = [o for o in ours if len(session.t(o).shape) == len(shape)]
+    fitting = [o for o in near if session.t(o).size == np.prod(shape)]
+    value = (fitting or near or [ts.outputs[0]])[0]
+    if not fitting:  # the output's own size differs: perhaps a crop is still to come on the Keras side
+        for v in theirs[1:]:
+            behind, step = values[v], session.K.origin(v)
+            if behind is not None and step is not None and step.kind in CROPS and behind.ndim == len(shape):
+                target, actual, shape = v, behind, behind.shape
+                break
     reference = session.t(value)
     expected = expect(reference, shape, channels(ts), session.layout)
     session.settled[target] = value
@@ -289,7 +286,8 @@ def output_move(reference: np.ndarray, actual: np.ndarray, layout: str, allowed:
         options.reverse()
     fitting = [m for m in options if m(reference).shape == actual.shape]
     agreeing = [m for m in fitting if agree(m(reference), actual, allowed)]
-    return (agreeing or fitting or [None])[0]
+    best = agreeing or fitting
+    return best[0] if best else None
 
 
 def _outputs(session: Session, meet) -> None:

@@ -13,7 +13,7 @@ from ..errors import XconvError, one_of
 from .align import Alignment, align
 from .chance import same, silence
 from .compare import Fault, Session, output_move, outputs_of, walk
-from .diagnose import Doctor, divergence
+from .diagnose import Doctor, divergence, merged
 from .holders import holders, leaf
 from .match import AGREE_OUTPUT, difference
 from .model import Depth, Difference, Divergence, Report, Trace, Verdict
@@ -166,7 +166,7 @@ class Case:
             exact, good = self.outputs(T, session)
             if good:
                 return Result(session, exact, True, [])
-        found = Result(session, apart, False, [divergence(f) for f in doctor.found])
+        found = Result(session, apart, False, merged([divergence(f) for f in doctor.found]))
         found.worst = worst(doctor.found[0].fault) if doctor.found else {}
         return found
 

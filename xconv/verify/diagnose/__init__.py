@@ -2,8 +2,8 @@
 
 # Families in the order in which they are tried: the narrow and cheap before the wide.
 import os
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from importlib import import_module
 from typing import Any
 
@@ -27,6 +27,7 @@ class Proposal:
     apply: Callable[[Machine], Any]
     torch: Step | None = None  # where it is, if not at the fault's own steps
     keras: Step | None = None
+    evidence: Mapping[str, Any] = field(default_factory=dict)
     law: bool = False  # a framework's documented rounding: told, and not a fault
 
 
@@ -113,7 +114,7 @@ def divergence(found: Found) -> Divergence:
         torch = last(fault.session.traces[0], fault.torch_value)
     if keras is None:
         keras = last(fault.session.traces[1], fault.target)
-    both = {"torch": place(torch, fault.torch_step), "keras": place(keras, fault.keras_step)}
+    both: dict[str, Any] = {"torch": place(torch, fault.torch_step), "keras": place(keras, fault.keras_step)}
     if proposal is None:
         how = "is given other values" if fault.where == "between" else "gives other values for equal input"
         name = keras.name if keras is not None else "the output"
@@ -122,8 +123,33 @@ def divergence(found: Found) -> Divergence:
     meaning(proposal.cause)
     return Divergence(
         **both, difference=fault.difference, probe=fault.session.probe, cause=proposal.cause, confirmed=True,
-        explanation=proposal.explanation, remedy=proposal.remedy,
+        explanation=proposal.explanation, remedy=proposal.remedy, evidence=proposal.evidence,
     )  # fmt: skip
+
+
+def merged(found: Sequence[Divergence]) -> list[Divergence]:
+    """One divergence for two that are halves of one mistake: a stride or an activation that stands elsewhere."""
+    left, out = list(found), []
+    while left:
+        d = left.pop(0)
+        twin = next((e for e in left if _halves(d, e)), None)
+        if twin is not None:
+            left.remove(twin)
+            cause = "stride.placement" if d.cause == "stride.value" else "layer.order"
+            where = f"{twin.torch.path if twin.torch else '-'} | {twin.keras.path if twin.keras else '-'}"
+            d = replace(d, cause=cause, explanation=f"{d.explanation}; and {twin.explanation} at {where}",
+                        remedy=f"{d.remedy}; {twin.remedy}")  # fmt: skip
+        out.append(d)
+    return out
+
+
+def _halves(a: Divergence, b: Divergence) -> bool:
+    if a.probe != b.probe or not (a.confirmed and b.confirmed):
+        return False
+    if a.cause == b.cause == "stride.value":
+        return a.evidence.get("stride") is not None and a.evidence.get("stride") == b.evidence.get("stride", ())[::-1]
+    kinds = {a.cause, b.cause}
+    return kinds == {"activation.missing", "activation.surplus"} and a.evidence.get("act") == b.evidence.get("act") is not None
 
 
 def last(trace: Any, value: int) -> Step | None:

@@ -225,12 +225,12 @@ def _sums(fault: Fault, torch_steps: list[Step], keras_steps: list[Step], before
         for end in reversed(ends):
             for other in sorted(before, key=lambda v: -v)[:40]:
                 if shapes.get(other) == shapes.get(end) and other != end:
-                    step = fault.session.K.origin(end)
+                    at = fault.session.K.origin(end)
                     maker = fault.session.traces[1].producer(other)
                     yield Proposal(
                         "wiring.skip_missing", f"torch adds a skip, Keras does not: that of {maker.name if maker else 'the input'}",
-                        f"add it to {step.name if step else 'the value'}{quoted(step)}",
-                        lambda m, e=end, o=other: _plus(m, e, o), next((s for s in torch_steps if s.kind in SUMS), None), step,
+                        f"add it to {at.name if at else 'the value'}{quoted(at)}",
+                        lambda m, e=end, o=other: _plus(m, e, o), next((s for s in torch_steps if s.kind in SUMS), None), at,
                     )  # fmt: skip
 
 

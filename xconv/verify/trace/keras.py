@@ -121,11 +121,11 @@ class _Tracer:
         activation = vars(layer).get("activation") if own in _SPLIT else None
         if activation in (None, keras.activations.linear):
             return self._whole(layer, own, path, args, kwargs)
-        vars(layer)["activation"] = keras.activations.linear
+        layer.__dict__["activation"] = keras.activations.linear
         try:
             result = self._whole(layer, own, path, args, kwargs, activation)
         finally:
-            vars(layer)["activation"] = activation
+            layer.__dict__["activation"] = activation
         return self.function(activation, (result,), {}, path, f"{own}'s activation", own_layer=layer)
 
     def _made(self, layer: Any) -> tuple[str, str]:
@@ -149,12 +149,12 @@ class _Tracer:
                 if mask is not None and _mask(tensor) is None:
                     tensor._keras_mask = mask
             if fused is not None:
-                vars(layer)["activation"] = keras.activations.linear
+                layer.__dict__["activation"] = keras.activations.linear
             try:
                 return tensors(self.call(layer, *args, **kwargs), is_array)
             finally:
                 if fused is not None:
-                    vars(layer)["activation"] = fused
+                    layer.__dict__["activation"] = fused
 
         given = settings(layer) | {n: v for n, v in kwargs.items() if plain(v) and v is not None}
         if fused is not None:

@@ -160,6 +160,7 @@ def _surplus(fault: Fault, wanted: list, present: list, keras_steps: list[Step])
             yield Proposal(
                 cause, f"Keras applies {_old(step)}, torch does not", f"remove {_old(step)}{quoted(step)}",
                 lambda m, s=step: define(m, s.outputs[0], lambda x: x, s.inputs[0]), None, step,
+                evidence={"act": act[0] if act else step.kind},
             )  # fmt: skip
 
 
@@ -183,6 +184,7 @@ def _missing(fault: Fault, wanted: list, keras_steps: list[Step], shapes: Any) -
                     "activation.missing", f"torch applies {spoken(act)}, Keras nothing",
                     f"add {spoken(variant, keras=True)} after {maker.name if maker else 'the input'}{quoted(maker)}",
                     lambda m, v=value, a=variant, g=given: _insert(m, v, a, g), torch_step, maker,
+                    evidence={"act": act[0]},
                 )  # fmt: skip
 
 

@@ -122,7 +122,7 @@ def permutation(reference: np.ndarray, there: tuple[int, ...], hint: bool | None
     if moved.ndim != reference.ndim:
         return None
     strides = {s: i for i, s in enumerate(np.array(marks.strides) // marks.itemsize)}
-    found = []
+    found: list[int | None] = []
     for axis in range(moved.ndim):
         if moved.shape[axis] == 1:
             found.append(None)
@@ -211,7 +211,6 @@ def _changes(fault: Fault, t: Step, k: Step, want: Norm, have: Norm, value: int)
         return Proposal(cause, says, f"{remedy}{quoted(k)}", lambda m: define(m, k.outputs[0], norm, value), t, k)
 
     batch = {"kind": want.kind, "mean": want.mean, "variance": want.variance, "axes": want.axes}
-    affine = {"gamma": want.gamma, "beta": want.beta}
     eps = (f"torch's epsilon is {want.epsilon:g}, Keras's {have.epsilon:g}", f"epsilon={want.epsilon:g}")
     if want.epsilon != have.epsilon:
         yield proposal("norm.epsilon", *eps, replace(have, epsilon=want.epsilon))
@@ -257,7 +256,7 @@ def _changes(fault: Fault, t: Step, k: Step, want: Norm, have: Norm, value: int)
         yield proposal("norm.variance", "the variance is divided by n - 1 on one side", "divide by n",
                        replace(have, unbiased=True))  # fmt: skip
     if any(c[0] in ("norm.axis", "norm.kind") for c in changes):
-        yield proposal(changes[0][0], changes[0][1], changes[0][2], replace(want, **affine))
+        yield proposal(changes[0][0], changes[0][1], changes[0][2], want)
     yield proposal("weights.value", "the statistics or affine weights differ", "load torch's", replace(
         have, gamma=want.gamma if have.gamma is not None else None, beta=want.beta if have.beta is not None else None,
         mean=want.mean, variance=want.variance) if have.kind == want.kind else have)  # fmt: skip

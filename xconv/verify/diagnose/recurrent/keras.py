@@ -46,7 +46,7 @@ def propose(fault: Fault) -> Iterator[Proposal]:
     merges: list[Any] = [None]
     if isinstance(layer, keras.layers.Bidirectional):
         merges = ["concat", "sum", "ave", "mul"]
-    plain = ("recurrent.last_step", "", "", {})
+    plain: tuple[str, str, str, Mapping[str, Any]] = ("recurrent.last_step", "", "", {})
     for cause, says, remedy, changes in [*one, plain]:
         for weights, merge, last in product(("own", "torch"), merges, (None, "last", "first")):
             if (

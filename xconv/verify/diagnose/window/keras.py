@@ -111,7 +111,7 @@ def _convolution(fault: Fault, t: Step, k: Step) -> Iterator[Proposal]:
 
             m.change(k.index, run=run, args=(Ref(base),), kwargs={})
 
-        return Proposal(cause, says, f"{remedy}{quoted(k)}", apply)
+        return Proposal(cause, says, f"{remedy}{quoted(k)}", apply, evidence={"stride": (want.stride, have.stride)})
 
     pads = (padding_cause(want, have), f"torch pads {spoken(want.pads)} ({want.mode}), Keras {spoken(have.pads)}",
             f"pad explicitly by {spoken(want.pads)} ({_layer(want, rank)}) and use padding='valid'")  # fmt: skip

@@ -65,7 +65,7 @@ def _spread(fault: Fault, theirs: list[Step]) -> Iterator[Proposal]:
 
             def wider(*args: Any, _run: Any = run, _k: Step = k, **kwargs: Any) -> list[Any]:
                 out = list(_run(*args, **kwargs))
-                n = np.prod(to_numpy(args[0]).shape) / max(np.prod(_k.shapes[-1]), 1)
+                n = np.prod(to_numpy(args[0]).shape) / max(int(np.prod(_k.shapes[-1])), 1)
                 factor = n / (n - 1)
                 out[-1] = out[-1] * from_numpy(
                     np.asarray(factor**0.5 if "td" in _k.kind else factor, to_numpy(out[-1]).dtype)
