@@ -12,7 +12,7 @@ from ..machine import Machine
 from ..model import Ref, Step
 from ..trace.recorder import mapped
 from . import Proposal
-from .edit import quoted, regions
+from .edit import define, quoted, regions
 
 _ARITHMETIC = frozenset("mul Mul multiply Multiply div truediv divide true_divide RealDiv Divide TrueDivide sub Sub subtract Subtract add "
                         "Add AddV2 pow Pow power rsub radd rmul rtruediv power Rescaling Normalization".split())  # fmt: skip
@@ -107,6 +107,29 @@ def propose(fault: Fault) -> Iterator[Proposal]:
     for (k, i, c, d, s), (k2, i2, c2, d2, _) in product(pairs[:14], pairs[:14]):
         if (k.index, i) < (k2.index, i2):
             yield _proposal(fault, [(k, i, d.reshape(c.shape)), (k2, i2, d2.reshape(c2.shape))], c, d, s, source)
+
+
+def _scaled(fault: Fault, theirs: list[Step], want: list[tuple[np.ndarray, Step]]) -> Iterator[Proposal]:
+    """A branch scaled by another number, or not at all."""
+    session = fault.session
+    shapes = session.traces[1].shapes
+    back = session.keras.from_numpy
+    numbers = [(c, s) for c, s in want if c.size == 1 and c.all()][:8]
+
+    def times(c: np.ndarray) -> Any:
+        return lambda x: x * back(np.asarray(c.ravel()[0], session.keras.to_numpy(x).dtype))
+
+    for k in theirs:
+        for c, step in numbers:
+            said = f"torch scales by {float(c.ravel()[0]):.9g}"
+            if len(k.inputs) == 1 and len(k.outputs) == 1 and shapes.get(k.inputs[0]) == k.shapes[0]:
+                yield Proposal("wiring.scale", f"{said}, Keras's {k.name} otherwise", f"scale by {float(c.ravel()[0]):.9g}{quoted(k)}",
+                               lambda m, k=k, c=c: define(m, k.outputs[0], times(c), k.inputs[0]), step, k)  # fmt: skip
+            for v in dict.fromkeys(k.inputs):
+                maker = session.K.origin(v)
+                if maker is not None and len(set(k.inputs)) > 1:
+                    yield Proposal("wiring.scale", f"{said}, Keras does not", f"scale it by {float(c.ravel()[0]):.9g}{quoted(maker)}",
+                                   lambda m, v=v, c=c, k=k: m.insert(v, times(c), k), step, maker)  # fmt: skip
 
 
 def _short(array: np.ndarray) -> str:

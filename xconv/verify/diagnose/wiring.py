@@ -10,7 +10,7 @@ from ..match import laid_out
 from ..model import Ref, Step
 from ..trace.recorder import mapped
 from . import Proposal
-from .edit import quoted, regions, rewire, sources
+from .edit import after, define, quoted, regions, rewire, sources
 
 JOINS = frozenset("concatenate Concatenate cat concat ConcatV2 stack Stack".split())
 SUMS = frozenset("add Add AddV2 radd".split())
@@ -25,6 +25,7 @@ def propose(fault: Fault) -> Iterator[Proposal]:
     yield from _exchanged_outputs(fault)
     torch_steps, keras_steps = regions(fault)
     yield from _order(fault, keras_steps)
+    yield from _operators(fault, keras_steps)
     yield from _parts(keras_steps)
     yield from _siblings(fault)
     yield from _sources(fault, torch_steps, keras_steps)
@@ -104,6 +105,56 @@ def _order(fault: Fault, keras_steps: list[Step]) -> Iterator[Proposal]:
                 f"{step.name} takes its {len(refs)} operands in another order than torch",
                 f"exchange the operands{quoted(step)}", apply, _twin(fault, step), step,
             )  # fmt: skip
+
+
+_BINARY = {
+    "+": lambda a, b: a + b, "-": lambda a, b: a - b, "*": lambda a, b: a * b, "the mean": lambda a, b: (a + b) * 0.5,
+    "/": lambda a, b: a / b,
+}  # fmt: skip
+
+
+def _operators(fault: Fault, keras_steps: list[Step]) -> Iterator[Proposal]:
+    """Another operator between the same two operands; an activation before the sum or behind it."""
+    shapes = fault.session.traces[1].shapes
+    for step in keras_steps:
+        refs = list(dict.fromkeys(step.inputs))
+        if step.kind not in OPERATORS or len(refs) != 2:
+            continue
+        for says, function in _BINARY.items():
+            yield Proposal(
+                "wiring.operator", f"torch joins the two by {says}, Keras by {step.kind}", f"use {says}{quoted(step)}",
+                lambda m, s=step, f=function, r=tuple(refs): define(m, s.outputs[0], f, *r), _twin(fault, step), step,
+            )  # fmt: skip
+        for ref in refs:
+            act = fault.session.K.maker(ref)
+            if act is None or len(act.inputs) != 1 or act.owner in [h.step.owner for h in fault.session.held("keras")]:
+                continue
+            if shapes.get(act.inputs[0]) != act.shapes[0]:
+                continue
+
+            def late(m, step=step, act=act, ref=ref):
+                rewire(m, step, ref, act.inputs[0])
+                after(m, step.outputs[0], lambda y: act.run(y, *act.args[1:], **act.kwargs)[0])
+
+            yield Proposal("wiring.add_place", f"torch joins before {act.kind}, Keras behind it",
+                           f"join first, then apply {act.kind}{quoted(step)}", late, _twin(fault, step), step)  # fmt: skip
+        users = [u for u in fault.session.K.users(step.outputs[0]) if len(u.inputs) == 1 and u.shapes == step.shapes]
+        for act in [u for u in users if u in keras_steps]:
+            for ref in refs:
+
+                def early(m, step=step, act=act, ref=ref):
+                    inner = m.steps[step.index].run
+                    position = [r.value for r in step.args if isinstance(r, Ref)].index(ref) if step.args else 0
+
+                    def run(*args, **kwargs):
+                        args = [act.run(a)[0] if i == position else a for i, a in enumerate(args)]
+                        return inner(*args, **kwargs)
+
+                    m.change(step.index, run=run)
+                    define(m, act.outputs[0], lambda x: x, act.inputs[0])
+
+                yield Proposal("wiring.add_place", f"torch joins behind {act.kind}, Keras before it",
+                               f"apply {act.kind} to one operand, then join{quoted(step)}", early, _twin(fault, step), step)  # fmt: skip
 
 
 def _siblings(fault: Fault) -> Iterator[Proposal]:
@@ -206,8 +257,6 @@ def _acts(old_step: Step | None, new_step: Step | None, new: int, old: int) -> b
 
 
 def _sums(fault: Fault, torch_steps: list[Step], keras_steps: list[Step], before: list[int]) -> Iterator[Proposal]:
-    from .edit import define
-
     shapes = fault.session.traces[1].shapes
     ours = sum(s.kind in SUMS or s.kind == "iadd" for s in torch_steps)
     theirs = sum(s.kind in SUMS for s in keras_steps)
