@@ -11,6 +11,7 @@ from xconv.block import block, blocks
 from xconv.blocks.conv_norm.spec import folded
 from xconv.blocks.wide.spec import square_root_rule
 from xconv.draw import numbers
+from xconv.parity.suite import Task, tasks
 
 
 def overlap(matrix: np.ndarray) -> np.ndarray:
@@ -122,3 +123,8 @@ def test_channels_first_is_refused_by_layers_that_are_channels_last():
 def test_a_configuration_that_cannot_be_is_refused_with_a_sentence(name, words, sentence):
     with pytest.raises(ValueError, match=sentence):
         block(name).spec.Config(*words)
+
+
+def test_every_composite_has_parity_rows_also_where_an_equivalence_has_a_similar_name():
+    assert {task.block for task in tasks() if isinstance(task, Task)} == set(blocks())
+    assert {type(task) for task in tasks(["resnext"])} == {Task}
