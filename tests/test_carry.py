@@ -7,7 +7,7 @@ from einops import rearrange
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xconv.carry import Leaf, carry, carry_leaf, moved
+from xconv.carry import Leaf, carry, carry_leaf, compact, hollow, moved, place
 from xconv.errors import TransferError
 from xconv.rules import CONV, DEPTHWISE, flattened, rule, table
 
@@ -82,3 +82,22 @@ def test_a_bias_that_only_one_side_has_is_refused_by_name():
 def test_a_leaf_without_a_partner_is_refused_by_name():
     with pytest.raises(TransferError, match=r"other \(Conv2D\) of the target has no partner"):
         carry({"a": conv("a")}, {"a": conv("a", keras=True), "other": conv("other", keras=True)}, "torch")
+
+
+@pytest.mark.parametrize("shape", [(3, 4), (17, 5, 3, 3), (33, 16, 2), (1, 40, 1), ()])
+def test_placing_by_slices_is_copying(shape):
+    array = np.random.default_rng(0).normal(size=shape)
+    turned = array.transpose()
+    assert np.array_equal(compact(turned), turned)
+    assert compact(turned).flags.c_contiguous
+    assert compact(array) is array
+    target = np.zeros(turned.shape)
+    place(turned, target)
+    assert np.array_equal(target, turned)
+
+
+def test_hollow_leaves_keep_shapes_and_no_memory():
+    leaf = Leaf("a", "Conv2d", {"weight": np.ones((64, 64, 3, 3), "float16")})
+    found = hollow({"a": leaf})["a"].weights["weight"]
+    assert (found.shape, found.dtype) == ((64, 64, 3, 3), np.dtype("float16"))
+    assert found.strides == (0, 0, 0, 0)

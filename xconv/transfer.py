@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from .carry import Leaf, Leaves, carry_leaf, rule_for
+from .carry import Leaf, Leaves, carry_leaf, hollow, rule_for
 from .errors import TransferError, XconvError
 from .files import replacing
 from .frameworks import door, side_of
@@ -32,7 +32,7 @@ def transfer(src: Any, dst: Any, *, names: Mapping[str, str] | None = None) -> d
     """
     sides = side_of(src), side_of(dst)
     doors = [door(side) for side in sides]
-    source, target = doors[0].leaves(src), doors[1].leaves(dst)
+    source, target = doors[0].leaves(src, copy=False), hollow(doors[1].leaves(dst, copy=False))
     if sides[0] == sides[1]:
         raise TransferError(f"both models are {sides[0]}'s: use its own load_state_dict or set_weights")
     flat = door("keras").flattens(src if sides[0] == "keras" else dst)

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 from keras.src.models.functional import Functional  # keras.Model of tensors makes one; it has no public name
 
-from ..carry import Leaf
+from ..carry import Leaf, compact
 from ..errors import TransferError, XconvError, first_line
 from ..rules import kind_of
 
@@ -150,10 +150,17 @@ def _layers(layer: keras.Layer, path: str) -> Iterator[tuple[str, keras.Layer]]:
         yield from _layers(child, f"{path}.{name}" if path else name)
 
 
-def leaves(model: keras.Layer) -> dict[str, Leaf]:
-    """Path to leaf; the arrays are copies."""
+def lent(variable: Any) -> np.ndarray:
+    """A variable's values in its own memory where the backend lends it; not to be written, nor kept when it changes."""
+    if keras.backend.backend() == "tensorflow" and variable.dtype != "bfloat16":  # which is no type of a buffer's
+        return np.asarray(memoryview(variable.value.read_value()))
+    return to_numpy(variable)
+
+
+def leaves(model: keras.Layer, copy: bool = True) -> dict[str, Leaf]:
+    """Path to leaf; the arrays are copies, or lent by the model."""
     return {
-        path: Leaf(path, kind, {name: to_numpy(v).copy() for name, v in weights.items()})
+        path: Leaf(path, kind, {name: lent(v).copy() if copy else lent(v) for name, v in weights.items()})
         for path, (kind, weights) in variables(model).items()
     }
 
@@ -168,11 +175,11 @@ def load(model: keras.Layer, given: Sequence[Leaf]) -> None:
     for leaf in given:
         for name, array in leaf.weights.items():
             target = held[leaf.path][1][name]
-            if not np.can_cast(array.dtype, dtype := to_numpy(target).dtype):
+            if not np.can_cast(array.dtype, dtype := lent(target).dtype):
                 raise TransferError(f"{leaf}.{name} arrives as {array.dtype} and would lose bits in {dtype}")
             plan.append((target, array))
     for target, array in plan:
-        target.assign(from_numpy(array))
+        target.assign(from_numpy(compact(array)))
 
 
 def _flat(outputs: Any) -> list[Any]:

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from ..carry import Leaf
+from ..carry import Leaf, compact, place
 from ..errors import TransferError, XconvError, first_line, need
 from ..rules import COUNTERS, kind_of
 
@@ -31,7 +31,7 @@ def to_numpy(tensor: torch.Tensor) -> np.ndarray:
 
 def from_numpy(array: np.ndarray) -> torch.Tensor:
     """The tensor of an array, bit for bit."""
-    array = np.ascontiguousarray(array)
+    array = compact(array)
     if array.dtype.name == "bfloat16":
         return torch.from_numpy(array.view(np.int16)).view(torch.bfloat16)
     return torch.from_numpy(array)
@@ -60,10 +60,10 @@ def tensors(model: nn.Module) -> dict[str, tuple[str, dict[str, torch.Tensor]]]:
     return {path: (kind, weights) for path, kind, weights in _walk(model, "", set())}
 
 
-def leaves(model: nn.Module) -> dict[str, Leaf]:
-    """Path to leaf, in the order of registration; the arrays are copies."""
+def leaves(model: nn.Module, copy: bool = True) -> dict[str, Leaf]:
+    """Path to leaf, in the order of registration; the arrays are copies, or the model's own memory (on a CPU)."""
     return {
-        path: Leaf(path, kind, {name: to_numpy(w).copy() for name, w in weights.items()})
+        path: Leaf(path, kind, {name: to_numpy(w).copy() if copy else to_numpy(w) for name, w in weights.items()})
         for path, (kind, weights) in tensors(model).items()
     }
 
@@ -83,7 +83,10 @@ def load(model: nn.Module, given: Sequence[Leaf]) -> None:
             plan.append((target, array))
     with torch.no_grad():
         for target, array in plan:
-            target.copy_(from_numpy(array))
+            if target.device.type == "cpu" and target.is_contiguous() and to_numpy(target).dtype == array.dtype:
+                place(array, to_numpy(target))
+            else:
+                target.copy_(from_numpy(array))
 
 
 def _call(model: nn.Module, training: bool, how: str):
