@@ -102,8 +102,8 @@ def test_an_error_is_an_alarm_and_not_a_detection():
 
 
 def test_a_place_is_right_on_either_side_and_below_its_folder():
-    case = mistakes.Case("x", "y", "dilation", at=("conv1", "c1 act"))
-    assert selftest.located(case, "conv1", "elsewhere")
-    assert selftest.located(case, "", "block/c1")
-    assert not selftest.located(case, "conv2", "c2")
+    at = ("conv1", "c1 act")
+    assert selftest.located(at, "conv1", "elsewhere")
+    assert selftest.located(at, "", "block/c1")
+    assert not selftest.located(at, "conv2", "c2")
     assert inspect.isfunction(selftest.rows)

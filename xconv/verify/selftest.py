@@ -6,12 +6,13 @@ $ xconv verify --self-test wiring bn_scale_off
 
 import json
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from .. import files
 from .mistakes import Case, pair, select
+from .model import Divergence
 
 # To be reached: shares of the faults (detected, located, cause) and of the correct ports (false alarms, unproven).
 TARGETS = {"detected": 1.0, "located": 0.95, "cause": 0.85, "false alarms": 0.0, "unproven": 0.0}
@@ -91,19 +92,33 @@ def judge(case: Case, seed: int = 0) -> Row:
     if first is None:
         said = "; ".join(report.refused) or "nothing"
         return Row(case.name, case.family, case.cause, report.verdict, said=said, seconds=seconds)
-    paths = [place.path if place else "" for place in (first.torch, first.keras)]
-    paths[1] = "/".join(made.names.get(part, part) for part in paths[1].split("/"))
-    confirmed = first.confirmed and first.cause in (case.cause, *case.also)
-    said = f"{first.cause}{'' if first.confirmed else '?'} at {paths[0] or '-'} | {paths[1] or '-'}"
-    return Row(case.name, case.family, case.cause, report.verdict, located(case, *paths), confirmed, said,
-               len(report.divergences), seconds)  # fmt: skip
+    places = [_paths(divergence, made.names) for divergence in report.divergences]
+    planted = [(case.at, {case.cause, *case.also}), *((at, {cause}) for cause, at in case.more)]
+    found = [[i for i, paths in enumerate(places) if located(at, *paths)] for at, _ in planted]
+    right = [
+        any(report.divergences[i].confirmed and report.divergences[i].cause in causes for i in here)
+        for here, (_, causes) in zip(found, planted, strict=True)
+    ]
+    where = located(case.at, *places[0]) if not case.more else all(found) and len(places) == len(planted)
+    sure = right[0] and 0 in found[0] if not case.more else all(right)
+    said = "; ".join(
+        f"{d.cause}{'' if d.confirmed else '?'} at {a or '-'} | {b or '-'}"
+        for d, (a, b) in list(zip(report.divergences, places, strict=True))[: max(1, len(case.more) + 1)]
+    )
+    return Row(case.name, case.family, case.cause, report.verdict, where, sure, said, len(places), seconds)
 
 
-def located(case: Case, torch: str, keras: str) -> bool:
+def _paths(divergence: Divergence, names: Mapping[str, str]) -> tuple[str, str]:
+    """Paths on both sides, with the true names of layers whose names were scrambled."""
+    ours, theirs = (place.path if place else "" for place in (divergence.torch, divergence.keras))
+    return ours, "/".join(names.get(part, part) for part in theirs.split("/"))
+
+
+def located(at: tuple[str, str], torch: str, keras: str) -> bool:
     """Is one of the two paths the faulty step or its direct neighbour? Training set-ups are places of their own."""
-    if case.at == ("", ""):
+    if at == ("", ""):
         return True
-    here, there = (set(words.split()) for words in case.at)
+    here, there = (set(words.split()) for words in at)
     return torch in here or keras in there or keras.rpartition("/")[2] in there
 
 

@@ -44,6 +44,7 @@ class Case:
     keras: Mapping[str, Any] = field(default_factory=dict)  # varied on Keras's side
     at: tuple[str, str] = ("", "")  # paths of torch, names of Keras: the faulty step and its direct neighbours
     also: tuple[str, ...] = ()  # other causes that say the same thing truly
+    more: tuple[tuple[str, tuple[str, str]], ...] = ()  # causes and places of the other faults, if several are planted
     latent: bool = False  # ordinary inputs do not show it, a probe must
     shapes: tuple[Shape, ...] = ()  # instead of the net's
     mode: str = "forward"  # weights: the user's own loading code; training: the user's own set-up
@@ -52,7 +53,7 @@ class Case:
     family: str = ""
 
     def __post_init__(self) -> None:
-        for slug in (self.cause, *self.also):
+        for slug in (self.cause, *self.also, *(cause for cause, _ in self.more)):
             if slug:
                 meaning(slug)
         if self.mode not in MODES:
@@ -64,7 +65,7 @@ class Case:
 
     def twin(self) -> "Case":
         """The same net with nothing planted."""
-        return replace(self, name=f"{self.name}_twin", cause="", also=(), torch={}, keras={}, latent=False)
+        return replace(self, name=f"{self.name}_twin", cause="", also=(), more=(), torch={}, keras={}, latent=False)
 
 
 def families() -> list[str]:
