@@ -267,6 +267,22 @@ class Comparison:
 
         if not (wrong := differing(ours, theirs)):
             return False
+        if twice := [k for k in wrong if sides.carry.twice(k) and np.allclose(ours[k], 2 * theirs[k])]:
+            path, name = twice[0]
+            gap = Difference(float(np.abs(ours[path, name] - theirs[path, name]).max()), 1.0)
+            self.add(
+                "recurrent.bias",
+                "",
+                f"torch trains two biases where Keras has {path}.{name}: their sum moves twice as far, a law",
+                "halve the rate of torch's two biases, or freeze one of them",
+                at=(sides.carry.path(path), path),
+                confirmed=True,
+                difference=gap,
+            )
+            wrong = [k for k in wrong if k not in twice]
+            shared = [k for k in shared if k not in twice]
+            if not wrong:
+                return False
         last = [p.keras.path for p in sides.carry.pairs if any(k[0] == p.keras.path for k in wrong)][-1]
         gap = Difference(
             max(float(np.abs(theirs[k] - ours[k]).max()) for k in wrong), max(apart(theirs[k], ours[k]) for k in wrong)
@@ -361,6 +377,7 @@ class Comparison:
             session.put_weights({k: w for k, w in held.items() if k not in weights})
             with session.open_gates() if mended.open_gates else nullcontext():
                 found = session.pull(inputs, g, trained)
+            found = {k: 2 * g if sides.carry.twice(k) else g for k, g in found.items()}
             weights = mover(weights, {k: found.get(k, np.zeros_like(w)) for k, w in weights.items()})
             session.put_weights({k: w for k, w in weights.items() if k in session.variables})
         left = away(session.weights(), sides.carry(self.runs["torch"].weights[-1]))[1]

@@ -66,6 +66,10 @@ class Carrier:
             found |= {(b.path, name): array for name, array in moved.items()}
         return found
 
+    def twice(self, key: Key) -> bool:
+        """Is a weight of Keras the sum of two of torch's (the biases of a recurrent layer)?"""
+        return len(self.names.get(key, ())) == 2 and key[1].endswith("bias")
+
     def path(self, keras_path: str) -> str:
         return next((p.torch.path for p in self.pairs if p.keras.path == keras_path), "")
 
