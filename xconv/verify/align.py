@@ -212,7 +212,7 @@ def align(
 
 
 def _loosely(pairs: dict[int, int], torch: Sequence[Holder], keras: Sequence[Holder], around_t, around_k) -> None:
-    """Layers of kindred kinds whose weights do not fit, but which stand between the same layers: one is a wrong port."""
+    """Layers of kindred kinds whose weights do not fit, but which stand between the same layers."""
     score = {}
     for i, t in enumerate(torch):
         for j, k in enumerate(keras):

@@ -41,12 +41,22 @@ def silence(session: Session) -> list[tuple[Step, Divergence]]:
         session.T.change(step.index, run=lambda x, *_, **__: [x])
         users = [(t, k) for t, k in session.alignment.pairs if _feeds(session, step, t.step)]
         near = users[0] if users else None
-        found.append((step, Divergence(
-            place(step, near[0].step if near else None), place(near[1].step) if near else None,
-            Difference(apart.max_abs, apart.max_rel), session.probe, "inference.dropout" if drops else "inference.noise", False,
-            f"{step.name} is random at inference: two runs of the torch model differ",
-            "give it the mode (F.dropout(x, p, self.training)) or use a module" + (f" in `{code(step)}` ({step.source})" if code(step) else ""),
-        )))  # fmt: skip
+        found.append(
+            (
+                step,
+                Divergence(
+                    place(step, near[0].step if near else None),
+                    place(near[1].step) if near else None,
+                    Difference(apart.max_abs, apart.max_rel),
+                    session.probe,
+                    "inference.dropout" if drops else "inference.noise",
+                    False,
+                    f"{step.name} is random at inference: two runs of the torch model differ",
+                    "give it the mode (F.dropout(x, p, self.training)) or use a module"
+                    + (f" in `{code(step)}` ({step.source})" if code(step) else ""),
+                ),
+            )
+        )
     return found
 
 

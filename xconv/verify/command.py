@@ -75,7 +75,7 @@ def _kind(model: Any, source: str, side_of: Any) -> str:
     try:
         return side_of(model)
     except XconvError:
-        if not callable(model) or isinstance(model, type) and not _constructs(model):
+        if not callable(model) or (isinstance(model, type) and not _constructs(model)):
             raise
     return _guess(model, source)
 
@@ -137,8 +137,8 @@ def verify(
 
         report = compare_files(Path(a), Path(b))
     else:
-        from . import verify as run
         from ..named import found_of as load
+        from . import verify as run
 
         torch, keras = _sides(a, b)
         training = None

@@ -144,8 +144,26 @@ def anchors(session: Session) -> Iterator[tuple[Holder, Holder, Step, Step]]:
             continue
         if len(t.steps) != len(k.steps):
             session.skipped.append(f"{t} is called {len(t.steps)} times, {k} {len(k.steps)} times")
-        calls += [(t, k, a, b) for a, b in zip(t.steps, k.steps, strict=False)]
+        calls += [(t, k, a, b) for a, b in zip(_calls(session, t, k), k.steps, strict=False)]
     return iter(sorted(calls, key=lambda call: call[3].index))
+
+
+def _calls(session: Session, t: Holder, k: Holder) -> list[Step]:
+    """torch's calls of a shared layer in the order of Keras's: those fed alike belong together."""
+    if len(t.steps) < 2 or len(t.steps) != len(k.steps):
+        return t.steps
+    left, found = list(t.steps), []
+    for step in k.steps:
+        value = first_input(step)
+        actual = _value(session.K, value) if value is not None else None
+        alike = [
+            s for s in left
+            if actual is not None and (v := first_input(s)) is not None
+            and laid_out(session.t(v), actual, channels(s)) is not None
+        ]  # fmt: skip
+        found.append((alike or left)[0])
+        left.remove(found[-1])
+    return found
 
 
 Solve = Callable[[Fault], bool]
@@ -201,11 +219,8 @@ def _fed(session: Session, t: Holder, k: Holder, ts: Step, ks: Step, ours: int, 
         if move is None and laid_out(reference, actual, channels(ts)) is not None:
             session.settled[theirs] = ours
             return
-    if (
-        reference.dtype.kind in "iub"
-        or session.K.origin(theirs) is None
-        and session.K.maker(theirs) is None
-        and actual is None
+    if reference.dtype.kind in "iub" or (
+        session.K.origin(theirs) is None and session.K.maker(theirs) is None and actual is None
     ):
         return
     shape = actual.shape if actual is not None else session.traces[1].shapes[theirs]
@@ -254,24 +269,24 @@ def _gave(session: Session, t: Holder, k: Holder, ts: Step, ks: Step, meet) -> N
     shape = actual.shape if actual is not None else ks.shapes[0]
     near = [o for o in ours if len(session.t(o).shape) == len(shape)]
     fitting = [o for o in near if session.t(o).size == np.prod(shape)]
-    value = (fitting or near or [ts.outputs[0]])[0]
+    ours_value = (fitting or near or [ts.outputs[0]])[0]
     if not fitting:  # the output's own size differs: perhaps a crop is still to come on the Keras side
         for v in theirs[1:]:
             behind, step = values[v], session.K.origin(v)
             if behind is not None and step is not None and step.kind in CROPS and behind.ndim == len(shape):
                 target, actual, shape = v, behind, behind.shape
                 break
-    reference = session.t(value)
+    reference = session.t(ours_value)
     expected = expect(reference, shape, channels(ts), session.layout)
-    session.settled[target] = value
-    meet(Fault(session, "in", target, expected, actual, value, (t, k), ts, ks))
+    session.settled[target] = ours_value
+    meet(Fault(session, "in", target, expected, actual, ours_value, (t, k), ts, ks))
 
 
 def outputs_of(session: Session) -> list[tuple[int, int, str]]:
     """Pairs of output values, by name where both sides name them."""
     torch, keras = session.traces
     if any(torch.names) and set(torch.names) == set(keras.names):
-        at = {n: v for n, v in zip(keras.names, session.K.outputs, strict=True)}
+        at = dict(zip(keras.names, session.K.outputs, strict=True))
         return [(v, at[n], n) for n, v in zip(torch.names, torch.outputs, strict=True)]
     return [(a, b, "") for a, b in zip(torch.outputs, session.K.outputs, strict=False)]
 

@@ -12,14 +12,22 @@ from ..rules import AFFINE, Rule, table
 from .model import Step, Trace
 
 NORMS = frozenset(
-    "BatchNorm1d BatchNorm2d BatchNorm3d SyncBatchNorm LayerNorm GroupNorm InstanceNorm1d InstanceNorm2d InstanceNorm3d "
+    "BatchNorm1d BatchNorm2d BatchNorm3d SyncBatchNorm LayerNorm GroupNorm InstanceNorm1d InstanceNorm2d "
+    "InstanceNorm3d "
     "RMSNorm BatchNormalization LayerNormalization GroupNormalization RMSNormalization UnitNormalization".split()
 )
 # What a weight is where it changes nothing.
 NEUTRAL: Mapping[str, float] = {
-    "bias": 0.0, "beta": 0.0, "running_mean": 0.0, "moving_mean": 0.0, "weight": 1.0, "gamma": 1.0, "scale": 1.0,
-    "running_var": 1.0, "moving_variance": 1.0,
-}  # fmt: skip
+    "bias": 0.0,
+    "beta": 0.0,
+    "running_mean": 0.0,
+    "moving_mean": 0.0,
+    "weight": 1.0,
+    "gamma": 1.0,
+    "scale": 1.0,
+    "running_var": 1.0,
+    "moving_variance": 1.0,
+}
 
 
 @dataclass(eq=False)
@@ -62,7 +70,7 @@ def holders(trace: Trace, weights_of: Callable[[Any], Mapping[str, Any]]) -> lis
     for step in trace.steps:
         if step.kind == "weight":  # the bare tensors of one layer belong together
             key: Any = ("weight", step.path, bool(step.settings.get("constant")))
-            live = {str(step.settings["name"]): step.owner}
+            live: Mapping[str, Any] = {str(step.settings["name"]): step.owner}
         elif step.owner is not None and not step.settings.get("fused"):
             key, live = id(step.owner), weights_of(step.owner)
         else:
@@ -107,7 +115,11 @@ def compatible(torch: Holder, keras: Holder, torch_leaf: Leaf, keras_leaf: Leaf)
     if (torch.kind, keras.kind) in table() or (torch.norm != keras.norm and not bare):
         return False
     ts, ks = ([tuple(w.shape) for w in h.weights.values()] for h in (torch, keras))
-    return (bare or not _known(torch, keras)) and len(ts) == len(ks) and all(any(same_numbers(a, b) for b in ks) for a in ts)
+    return (
+        (bare or not _known(torch, keras))
+        and len(ts) == len(ks)
+        and all(any(same_numbers(a, b) for b in ks) for a in ts)
+    )
 
 
 def _known(torch: Holder, keras: Holder) -> bool:

@@ -112,7 +112,10 @@ def keras_layouts(keras: Side, T: Trace, xs: Arrays, layout: str) -> tuple[Trace
         options.reverse()
     problem: XconvError | None = None
     for name, move in options:
-        arrange = lambda arrays, move=move: [np.ascontiguousarray(move(np.asarray(a))) for a in arrays]
+
+        def arrange(arrays, move=move):
+            return [np.ascontiguousarray(move(np.asarray(a))) for a in arrays]
+
         try:
             return keras.trace(arrange(xs)), arrange, name if layout == "auto" and name == "same" else layout
         except XconvError as error:

@@ -66,7 +66,10 @@ class Machine:
 
     def arguments(self, step: Step) -> tuple[tuple, dict]:
         """A step's arguments with the values in them."""
-        look = lambda leaf: self.raw(leaf.value) if isinstance(leaf, Ref) else leaf
+
+        def look(leaf):
+            return self.raw(leaf.value) if isinstance(leaf, Ref) else leaf
+
         return mapped(step.args, look), mapped(dict(step.kwargs), look)
 
     def value(self, value: int) -> np.ndarray:
@@ -96,8 +99,17 @@ class Machine:
         new = max([*self._maker, new]) + 1
         self._maker = {**self._maker, new: index}
         template = self.steps[user.index]
-        self.steps[index] = replace(template, index=index, kind="inserted", args=(Ref(value),), kwargs={}, inputs=(value,),
-                                    outputs=(new,), run=lambda x: [function(x)], owner=None)  # fmt: skip
+        self.steps[index] = replace(
+            template,
+            index=index,
+            kind="inserted",
+            args=(Ref(value),),
+            kwargs={},
+            inputs=(value,),
+            outputs=(new,),
+            run=lambda x: [function(x)],
+            owner=None,
+        )
         args = mapped(
             tuple(template.args), lambda leaf: Ref(new) if isinstance(leaf, Ref) and leaf.value == value else leaf
         )

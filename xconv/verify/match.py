@@ -1,7 +1,7 @@
 """Are two arrays the same tensor in two layouts? And what would one side's tensor be in the other's layout?"""
 
 from collections.abc import Callable, Iterator
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import permutations
 from math import prod
 
@@ -54,6 +54,13 @@ def _last(rank: int) -> tuple[int, ...]:
     return (0, *range(2, rank), 1)
 
 
+def _turned(
+    array: np.ndarray, order: tuple[int, ...], before: tuple[int, ...] = (), after: tuple[int, ...] = ()
+) -> np.ndarray:
+    array = (array.reshape(before) if before else array).transpose(order)
+    return array.reshape(after) if after else array
+
+
 def moves(here: tuple[int, ...], there: tuple[int, ...], channels: bool | None = None) -> Iterator[Move]:
     """Ways to lay a torch tensor out in a Keras shape, the likeliest first.
 
@@ -74,12 +81,12 @@ def moves(here: tuple[int, ...], there: tuple[int, ...], channels: bool | None =
         for p in options:
             if p not in yielded:
                 yielded.add(p)
-                yield lambda a, p=p: a.transpose(p)
+                yield partial(_turned, order=p)
         return
     small_here, small_there = (tuple(n for n in s if n > 1) for s in (here, there))
     if small_here == small_there or (len(small_here) == len(small_there) and sorted(small_here) == sorted(small_there)):
         for p in _perms(small_here, small_there):
-            yield lambda a, p=p: a.reshape(small_here).transpose(p).reshape(there)
+            yield partial(_turned, before=small_here, order=p, after=there)
         return
     if len(here) < 7:
         orders = [tuple(range(len(here)))]
@@ -87,7 +94,7 @@ def moves(here: tuple[int, ...], there: tuple[int, ...], channels: bool | None =
             orders = [_last(len(here)), *orders] if channels is not False else [*orders, _last(len(here))]
         orders += [p for p in permutations(range(len(here))) if p not in orders and p[0] == 0]
         for p in orders:
-            yield lambda a, p=p: a.transpose(p).reshape(there)
+            yield partial(_turned, order=p, after=there)
 
 
 def laid_out(

@@ -1,4 +1,4 @@
-"""What the stages of the verifier hand to each other and to the reader: steps, traces, pairings, divergences, the report.
+"""What the stages of the verifier hand to each other and to the reader: steps, traces, divergences, the report.
 
 Everything here is plain data without any framework; `Report.to_json()` is the contract that scripts rely on.
 """

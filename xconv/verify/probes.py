@@ -1,4 +1,4 @@
-"""Runs beside the first one: other magnitudes, sizes and batches, neutral weights made random, the call as users make it."""
+"""Runs beside the first one: other magnitudes, sizes and batches, random weights for neutral ones, the user's call."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass

@@ -121,13 +121,31 @@ def _save(
     out: Path, trace: Trace, values: Mapping, leaves: Sequence[Leaf], held: Sequence[Holder], layout: str, xs: Sequence
 ) -> None:
     text = {
-        "version": VERSION, "side": trace.side, "inputs": trace.inputs, "outputs": trace.outputs, "names": trace.names,
-        "layout": layout, "shapes": {str(v): s for v, s in trace.shapes.items()},
-        "steps": [{"path": s.path, "kind": s.kind, "settings": _plain(s.settings), "source": s.structure or s.source,
-                   "code": s.made or s.code, "inputs": s.inputs, "outputs": s.outputs, "shapes": s.shapes} for s in trace.steps],
-        "holders": [{"path": h.path, "kind": h.kind, "steps": [s.index for s in h.steps], "weights": list(leaf.weights)}
-                    for h, leaf in zip(held, leaves, strict=True)],
-    }  # fmt: skip
+        "version": VERSION,
+        "side": trace.side,
+        "inputs": trace.inputs,
+        "outputs": trace.outputs,
+        "names": trace.names,
+        "layout": layout,
+        "shapes": {str(v): s for v, s in trace.shapes.items()},
+        "steps": [
+            {
+                "path": s.path,
+                "kind": s.kind,
+                "settings": _plain(s.settings),
+                "source": s.structure or s.source,
+                "code": s.made or s.code,
+                "inputs": s.inputs,
+                "outputs": s.outputs,
+                "shapes": s.shapes,
+            }
+            for s in trace.steps
+        ],
+        "holders": [
+            {"path": h.path, "kind": h.kind, "steps": [s.index for s in h.steps], "weights": list(leaf.weights)}
+            for h, leaf in zip(held, leaves, strict=True)
+        ],
+    }
     arrays = {f"v{v}": a for v, a in values.items()}
     arrays |= {f"w{i}/{j}": a for i, leaf in enumerate(leaves) for j, a in enumerate(leaf.weights.values())}
     arrays |= {f"x{i}": a for i, a in enumerate(xs)}
@@ -170,10 +188,24 @@ def _cannot(*_: Any, **__: Any) -> Any:
 
 def _built(text: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Recorded:
     steps = tuple(
-        Step(i, text["side"], s["path"], s["kind"], s["settings"], s["source"], s["code"], tuple(Ref(v) for v in s["inputs"]), {},
-             tuple(s["inputs"]), tuple(s["outputs"]), _cannot, None, tuple(tuple(x) for x in s["shapes"]))
+        Step(
+            i,
+            text["side"],
+            s["path"],
+            s["kind"],
+            s["settings"],
+            s["source"],
+            s["code"],
+            tuple(Ref(v) for v in s["inputs"]),
+            {},
+            tuple(s["inputs"]),
+            tuple(s["outputs"]),
+            _cannot,
+            None,
+            tuple(tuple(x) for x in s["shapes"]),
+        )
         for i, s in enumerate(text["steps"])
-    )  # fmt: skip
+    )
     outputs = tuple(text["outputs"])
     values = {int(n[1:]): a for n, a in arrays.items() if n.startswith("v")}
     trace = Trace(text["side"], steps, tuple(text["inputs"]), outputs, tuple(text["names"]),
@@ -259,8 +291,15 @@ def _parted(found: Any, torch: Recorded, keras: Recorded) -> list[Divergence]:
             gave = _alike(torch.values.get(ours.outputs[0]), keras.values.get(step.outputs[0]), ours)
             if (not fed and not echo) or (fed and not gave):
                 how = "gives other values for equal input" if fed else "is given other values"
-                listed.append(Divergence(place(ours), place(step), Difference(float("nan"), float("nan")), "recorded",
-                                         explanation=f"cause not identified: {step.name} {how}; compare the live models to prove one"))  # fmt: skip
+                listed.append(
+                    Divergence(
+                        place(ours),
+                        place(step),
+                        Difference(float("nan"), float("nan")),
+                        "recorded",
+                        explanation=f"cause not identified: {step.name} {how}; compare the live models to prove one",
+                    )
+                )
             echo = not gave
         if echo:
             wrong.update(step.outputs)

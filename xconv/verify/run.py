@@ -2,9 +2,10 @@
 
 import resource
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
+from itertools import permutations
 from typing import Any
 
 import numpy as np
@@ -78,6 +79,8 @@ def verify(
         alignment, transfer = case.pair(T, K)
         clock("transfer")
         result = case.judge(T, K, xs, alignment, transfer)
+        if not result.good and alignment.groups and weights != "as-is":
+            alignment, transfer, result = case.otherwise(T, K, xs, alignment, transfer, result)
         clock("compare")
         if probes:
             case.probe(result, xs, seed, clock)
@@ -110,6 +113,30 @@ class Case:
             self.names,
         )
         return found, carry_all(found, self.torch, self.keras, (T, K), self.mode)
+
+    def otherwise(
+        self, T: Trace, K: Trace, xs: Sequence[np.ndarray], alignment: Alignment, transfer: Transfer, result: "Result"
+    ):
+        """Where several assignments fit, the one under which the outputs agree decides; else the first one stands."""
+        for other in exchanged(alignment):
+            moved = carry_all(other, self.torch, self.keras, (T, K), self.mode)
+            if self._agree(list(T.results), self.keras.run(self.arrange(xs), False)):
+                better = self.judge(T, K, xs, other, moved)
+                names = [
+                    f"{t.path} with {k.path}"
+                    for (t, k), old in zip(other.pairs, alignment.pairs, strict=True)
+                    if (t, k) != old
+                ]
+                better.notes.append(
+                    f"layers that could be exchanged were paired so that the outputs agree: {', '.join(names)}"
+                )
+                return other, moved, better
+        transfer = carry_all(alignment, self.torch, self.keras, (T, K), self.mode)
+        groups = ["/".join(alignment.pairs[i][0].path for i in g) for g in alignment.groups]
+        result.notes.append(
+            f"no exchange of {', '.join(groups[:4])} makes the outputs agree: their pairing is by order alone"
+        )
+        return alignment, transfer, result
 
     def outputs(self, T: Trace, session: Session) -> tuple[Difference, bool]:
         """How far the outputs are apart, and whether that is within rounding."""
@@ -304,7 +331,7 @@ class Case:
     def user(
         self, result: "Result", torch_model: Any, keras_model: Any, xs: Sequence[np.ndarray], mode: str, T: Trace
     ) -> None:
-        """The figure that will be seen in production: the same run in the user's own dtype, where no weight was moved."""
+        """The figure seen in production: the same run in the user's own dtype, where no weight was moved."""
         if mode != "as-is":
             return
         from .load import keras as keras_door
@@ -325,8 +352,10 @@ class Case:
         result.figure = {"dtype": "float32", **found.to_json()}
 
     def report(self, result: "Result", clock: Clock, T: Trace, K: Trace, alignment, transfer, findings=None) -> Report:
-        alone = {side: tuple(h.path for h in found if h.path not in transfer.handled and not h.step.settings.get("constant"))
-                 for side, found in (("torch", alignment.torch_alone), ("keras", alignment.keras_alone))}  # fmt: skip
+        alone = {
+            side: tuple(h.path for h in found if h.path not in transfer.handled and not h.step.settings.get("constant"))
+            for side, found in (("torch", alignment.torch_alone), ("keras", alignment.keras_alone))
+        }
         whole = not any(alone.values()) and not transfer.refused
         verdict = Verdict.DIFFERENT if not result.good else Verdict.EQUIVALENT if whole else Verdict.UNPROVEN
         divergences, compared, notes = list(result.divergences), {}, list(result.notes)
@@ -386,6 +415,20 @@ def _keys(d: Divergence) -> list[tuple]:
     torch, keras = d.torch.path if d.torch else "", d.keras.path if d.keras else ""
     keys = [("both", torch, keras), ("torch", torch, d.cause), ("keras", keras, d.cause)]
     return [k for k in keys if k[1] or k[0] == "both"]
+
+
+def exchanged(alignment: Alignment, most: int = 16) -> Iterator[Alignment]:
+    """Other assignments within the groups that could be exchanged: all groups alike first, then each alone."""
+    sizes = sorted({len(g) for g in alignment.groups if len(g) <= 4})
+    plans = [[(g, p) for g in alignment.groups if len(g) == n] for n in sizes for p in list(permutations(range(n)))[1:]]
+    if len(alignment.groups) > 1:
+        plans += [[(g, p)] for g in alignment.groups if len(g) <= 4 for p in list(permutations(range(len(g))))[1:]]
+    for plan in plans[:most]:
+        pairs = list(alignment.pairs)
+        for group, order in plan:
+            for i, j in zip(group, order, strict=True):
+                pairs[i] = (alignment.pairs[group[j]][0], alignment.pairs[i][1])
+        yield replace(alignment, pairs=tuple(pairs))
 
 
 def worst(fault: Fault) -> dict[str, np.ndarray]:

@@ -1,7 +1,6 @@
 """Why do the sides part here? Hypotheses are run, and only one that makes them agree in float64 is confirmed."""
 
 # Families in the order in which they are tried: the narrow and cheap before the wide.
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib import import_module
@@ -12,9 +11,25 @@ from ..compare import Fault, Session
 from ..machine import Machine
 from ..model import Difference, Divergence, Place, Step
 
-DEBUG = os.environ.get("DEBUG")
-FAMILIES = ("weights", "dtype.keras", "order", "window.keras", "prelu.keras", "norm.keras", "recurrent.keras", "activation.keras", "pooling.keras",
-            "resize.keras", "axis.keras", "wiring", "constant", "attention.keras", "written.keras", "formula.keras", "layout.keras")  # fmt: skip
+FAMILIES = (
+    "weights",
+    "dtype.keras",
+    "order",
+    "window.keras",
+    "prelu.keras",
+    "norm.keras",
+    "recurrent.keras",
+    "activation.keras",
+    "pooling.keras",
+    "resize.keras",
+    "axis.keras",
+    "wiring",
+    "constant",
+    "attention.keras",
+    "written.keras",
+    "formula.keras",
+    "layout.keras",
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,7 +39,7 @@ class Proposal:
     cause: str
     explanation: str
     remedy: str
-    apply: Callable[[Machine], Any]
+    apply: Callable[..., Any]  # (machine)
     torch: Step | None = None  # where it is, if not at the fault's own steps
     keras: Step | None = None
     evidence: Mapping[str, Any] = field(default_factory=dict)
@@ -72,12 +87,8 @@ class Doctor:
             try:
                 proposal.apply(machine)
                 solved = fault.solved(machine)
-            except Exception as e:  # a hypothesis that cannot be run is refuted; frameworks raise anything
-                DEBUG and print("   raised", proposal.cause, type(e).__name__, str(e)[:200])
+            except Exception:  # a hypothesis that cannot be run is refuted; frameworks raise anything
                 continue
-            DEBUG and print(
-                "   tried", proposal.cause, proposal.explanation[:100], solved, proposal.keras and proposal.keras.name
-            )
             if solved:
                 proposal.apply(self.session.K)
                 self.session.settled[fault.target] = fault.torch_value
@@ -149,7 +160,10 @@ def _halves(a: Divergence, b: Divergence) -> bool:
     if a.cause == b.cause == "stride.value":
         return a.evidence.get("stride") is not None and a.evidence.get("stride") == b.evidence.get("stride", ())[::-1]
     kinds = {a.cause, b.cause}
-    return kinds == {"activation.missing", "activation.surplus"} and a.evidence.get("act") == b.evidence.get("act") is not None
+    return (
+        kinds == {"activation.missing", "activation.surplus"}
+        and a.evidence.get("act") == b.evidence.get("act") is not None
+    )
 
 
 def last(trace: Any, value: int) -> Step | None:

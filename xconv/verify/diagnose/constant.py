@@ -14,8 +14,10 @@ from ..trace.recorder import mapped
 from . import Proposal
 from .edit import define, quoted, regions
 
-_ARITHMETIC = frozenset("mul Mul multiply Multiply div truediv divide true_divide RealDiv Divide TrueDivide sub Sub subtract Subtract add "
-                        "Add AddV2 pow Pow power rsub radd rmul rtruediv power Rescaling Normalization".split())  # fmt: skip
+_ARITHMETIC = frozenset(
+    "mul Mul multiply Multiply div truediv divide true_divide RealDiv Divide TrueDivide sub Sub subtract Subtract add "
+    "Add AddV2 pow Pow power rsub radd rmul rtruediv power Rescaling Normalization".split()
+)
 
 
 def number(leaf: Any, convert: Any = None) -> np.ndarray | None:
@@ -98,6 +100,7 @@ def propose(fault: Fault) -> Iterator[Proposal]:
             if c.size in (d.size, 1) and not np.array_equal(c.ravel(), d.ravel()):
                 new = d.reshape(c.shape) if d.size == c.size else d
                 yield _proposal(fault, [(k, i, new)], c, d, step, source)
+    yield from _scaled(fault, theirs, want)
     pairs = [
         (k, i, c, d, s)
         for k, i, c in have
@@ -123,13 +126,25 @@ def _scaled(fault: Fault, theirs: list[Step], want: list[tuple[np.ndarray, Step]
         for c, step in numbers:
             said = f"torch scales by {float(c.ravel()[0]):.9g}"
             if len(k.inputs) == 1 and len(k.outputs) == 1 and shapes.get(k.inputs[0]) == k.shapes[0]:
-                yield Proposal("wiring.scale", f"{said}, Keras's {k.name} otherwise", f"scale by {float(c.ravel()[0]):.9g}{quoted(k)}",
-                               lambda m, k=k, c=c: define(m, k.outputs[0], times(c), k.inputs[0]), step, k)  # fmt: skip
+                yield Proposal(
+                    "wiring.scale",
+                    f"{said}, Keras's {k.name} otherwise",
+                    f"scale by {float(c.ravel()[0]):.9g}{quoted(k)}",
+                    lambda m, k=k, c=c: define(m, k.outputs[0], times(c), k.inputs[0]),
+                    step,
+                    k,
+                )
             for v in dict.fromkeys(k.inputs):
                 maker = session.K.origin(v)
                 if maker is not None and len(set(k.inputs)) > 1:
-                    yield Proposal("wiring.scale", f"{said}, Keras does not", f"scale it by {float(c.ravel()[0]):.9g}{quoted(maker)}",
-                                   lambda m, v=v, c=c, k=k: m.insert(v, times(c), k), step, maker)  # fmt: skip
+                    yield Proposal(
+                        "wiring.scale",
+                        f"{said}, Keras does not",
+                        f"scale it by {float(c.ravel()[0]):.9g}{quoted(maker)}",
+                        lambda m, v=v, c=c, k=k: m.insert(v, times(c), k),
+                        step,
+                        maker,
+                    )
 
 
 def _short(array: np.ndarray) -> str:
@@ -141,8 +156,13 @@ def _short(array: np.ndarray) -> str:
 def _cause(fault: Fault, k: Step, c: np.ndarray, source: set[int]) -> str:
     trace = fault.session.traces[1]
     above = fault.session.K.above(k.outputs[0])
-    if not any(s.owner is not None and s.kind not in ("Rescaling", "Normalization") and hasattr(s.owner, "weights") and s.owner.weights
-               for s in above) and source & {v for s in above for v in s.inputs}:  # fmt: skip
+    if not any(
+        s.owner is not None
+        and s.kind not in ("Rescaling", "Normalization")
+        and hasattr(s.owner, "weights")
+        and s.owner.weights
+        for s in above
+    ) and source & {v for s in above for v in s.inputs}:
         return "input.normalisation" if c.size > 1 else "input.scale"
     kinds = {s.kind for s in regions(fault)[1]}
     if kinds & {"softmax", "Softmax"} and kinds & {
@@ -203,6 +223,11 @@ def _rounded(fault: Fault, have: list[tuple[Step, int, np.ndarray]]) -> Proposal
             replace_constant(m, s, i, fault.session.keras.from_numpy(c.astype(np.float32).astype(np.float64)))
 
     return Proposal(
-        "dtype.leak", "torch keeps these constants in float32 buffers: they agree once rounded to float32", "none is needed", apply,
-        None, have[0][0], law=True,
-    )  # fmt: skip
+        "dtype.leak",
+        "torch keeps these constants in float32 buffers: they agree once rounded to float32",
+        "none is needed",
+        apply,
+        None,
+        have[0][0],
+        law=True,
+    )

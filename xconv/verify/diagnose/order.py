@@ -22,7 +22,8 @@ def propose(fault: Fault) -> Iterator[Proposal]:
 def _exchanged(fault: Fault) -> Iterator[Proposal]:
     """A step that Keras has before this layer and torch behind it."""
     t, k = fault.torch_step, fault.keras_step
-    assert t is not None and k is not None
+    assert t is not None
+    assert k is not None
     before = [
         s for s in regions(fault)[1] if s.outputs[0] == fault.target and len(s.inputs) == 1 and len(s.outputs) == 1
     ]
@@ -100,10 +101,12 @@ def _moved(fault: Fault) -> Iterator[Proposal]:
     norm = pair[0].norm
     yield Proposal(
         "attention.norm_place" if norm else "layer.order",
-        f"torch has {maker.name} before {fault.torch_step.name if fault.torch_step else 'this'}, Keras has {other.name} elsewhere",
-        f"feed {k.name} from {other.name}{quoted(other)}", apply,
-        replace(maker), other,
-    )  # fmt: skip
+        f"torch has {maker.name} before {k.name}'s counterpart, Keras has {other.name} elsewhere",
+        f"feed {k.name} from {other.name}{quoted(other)}",
+        apply,
+        replace(maker),
+        other,
+    )
 
 
 def _adjacent(fault: Fault, maker: Step, k: Step, other: Step) -> Proposal:
@@ -111,7 +114,7 @@ def _adjacent(fault: Fault, maker: Step, k: Step, other: Step) -> Proposal:
 
     def apply(m: Machine) -> None:
         start, first, second = fault.target, k.outputs[0], other.outputs[0]
-        users = [u for u in m.users(second)]
+        users = list(m.users(second))
         m.change(other.index, args=_put(m.steps[other.index].args, first, start))
         m.change(k.index, args=_put(m.steps[k.index].args, start, second))
         for u in users:
@@ -119,5 +122,12 @@ def _adjacent(fault: Fault, maker: Step, k: Step, other: Step) -> Proposal:
         m.outputs = tuple(first if v == second else v for v in m.outputs)
         m.__dict__["target"] = second
 
-    return Proposal("layer.order", f"torch has {maker.name} before {fault.torch_step.name if fault.torch_step else 'this'}, "
-                    f"Keras {k.name} before {other.name}", f"exchange the two{quoted(k)}", apply, None, k)  # fmt: skip
+    return Proposal(
+        "layer.order",
+        f"torch has {maker.name} before {fault.torch_step.name if fault.torch_step else 'this'}, "
+        f"Keras {k.name} before {other.name}",
+        f"exchange the two{quoted(k)}",
+        apply,
+        None,
+        k,
+    )

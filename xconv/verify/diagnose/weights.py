@@ -130,7 +130,7 @@ def _channels(a: np.ndarray, b: np.ndarray) -> bool:
 
 
 def _gates(a: np.ndarray, b: np.ndarray) -> bool:
-    """Are the blocks of the last axis those of the other in another order? Summed biases need only hold the same sums."""
+    """Are the blocks of the last axis those of the other in another order?"""
     for count in (3, 4):
         if a.shape[-1] % count:
             continue

@@ -1,4 +1,4 @@
-"""Wiring: operands in another order, a skip taken from elsewhere, inputs or outputs exchanged, steps in another order."""
+"""Wiring: operands in another order, a skip from elsewhere, another operator, inputs or outputs exchanged."""
 
 from collections.abc import Iterator
 from itertools import permutations
@@ -19,12 +19,13 @@ OPERATORS = frozenset("add Add AddV2 subtract Subtract Sub sub multiply Multiply
 
 
 def propose(fault: Fault) -> Iterator[Proposal]:
-    yield from _exchanged_inputs(fault)
     if fault.where != "between":
+        yield from _exchanged_inputs(fault)
         return
     yield from _exchanged_outputs(fault)
     torch_steps, keras_steps = regions(fault)
     yield from _order(fault, keras_steps)
+    yield from _exchanged_inputs(fault)
     yield from _operators(fault, keras_steps)
     yield from _parts(keras_steps)
     yield from _siblings(fault)
@@ -34,7 +35,7 @@ def propose(fault: Fault) -> Iterator[Proposal]:
 def _exchanged_inputs(fault: Fault) -> Iterator[Proposal]:
     inputs = fault.session.traces[1].inputs
     shapes = fault.session.traces[1].shapes
-    if len(inputs) < 2 or fault.target in inputs and fault.session.K.origin(fault.target) is None and len(inputs) > 4:
+    if len(inputs) < 2 or (fault.target in inputs and fault.session.K.origin(fault.target) is None and len(inputs) > 4):
         return
     for order in permutations(range(len(inputs))):
         if list(order) == sorted(order) or any(shapes[inputs[i]] != shapes[inputs[j]] for i, j in enumerate(order)):
@@ -64,9 +65,11 @@ def _exchanged_outputs(fault: Fault) -> Iterator[Proposal]:
 
         if laid_out(fault.expected, session.K.value(other)) is not None:
             yield Proposal(
-                "wiring.output_order", "the Keras model gives its outputs in another order", "return them in torch's order",
+                "wiring.output_order",
+                "the Keras model gives its outputs in another order",
+                "return them in torch's order",
                 lambda m, o=other: _permuted(fault, m, o),
-            )  # fmt: skip
+            )
 
 
 def _permuted(fault: Fault, machine, other: int) -> None:
@@ -136,8 +139,14 @@ def _operators(fault: Fault, keras_steps: list[Step]) -> Iterator[Proposal]:
                 rewire(m, step, ref, act.inputs[0])
                 after(m, step.outputs[0], lambda y: act.run(y, *act.args[1:], **act.kwargs)[0])
 
-            yield Proposal("wiring.add_place", f"torch joins before {act.kind}, Keras behind it",
-                           f"join first, then apply {act.kind}{quoted(step)}", late, _twin(fault, step), step)  # fmt: skip
+            yield Proposal(
+                "wiring.add_place",
+                f"torch joins before {act.kind}, Keras behind it",
+                f"join first, then apply {act.kind}{quoted(step)}",
+                late,
+                _twin(fault, step),
+                step,
+            )
         users = [u for u in fault.session.K.users(step.outputs[0]) if len(u.inputs) == 1 and u.shapes == step.shapes]
         for act in [u for u in users if u in keras_steps]:
             for ref in refs:
@@ -147,14 +156,20 @@ def _operators(fault: Fault, keras_steps: list[Step]) -> Iterator[Proposal]:
                     position = [r.value for r in step.args if isinstance(r, Ref)].index(ref) if step.args else 0
 
                     def run(*args, **kwargs):
-                        args = [act.run(a)[0] if i == position else a for i, a in enumerate(args)]
-                        return inner(*args, **kwargs)
+                        changed = [act.run(a)[0] if i == position else a for i, a in enumerate(args)]
+                        return inner(*changed, **kwargs)
 
                     m.change(step.index, run=run)
                     define(m, act.outputs[0], lambda x: x, act.inputs[0])
 
-                yield Proposal("wiring.add_place", f"torch joins behind {act.kind}, Keras before it",
-                               f"apply {act.kind} to one operand, then join{quoted(step)}", early, _twin(fault, step), step)  # fmt: skip
+                yield Proposal(
+                    "wiring.add_place",
+                    f"torch joins behind {act.kind}, Keras before it",
+                    f"apply {act.kind} to one operand, then join{quoted(step)}",
+                    early,
+                    _twin(fault, step),
+                    step,
+                )
 
 
 def _siblings(fault: Fault) -> Iterator[Proposal]:
@@ -190,9 +205,13 @@ def _parts(keras_steps: list[Step]) -> Iterator[Proposal]:
                 return [parts[i] for i in _order]
 
             yield Proposal(
-                "layout.split", f"the parts of {step.name} are taken in another order than torch's",
-                f"take them in the order {order}{quoted(step)}", lambda m, s=step, r=run: m.change(s.index, run=r), None, step,
-            )  # fmt: skip
+                "layout.split",
+                f"the parts of {step.name} are taken in another order than torch's",
+                f"take them in the order {order}{quoted(step)}",
+                lambda m, s=step, r=run: m.change(s.index, run=r),
+                None,
+                step,
+            )
 
 
 def _twin(fault: Fault, step: Step) -> Step | None:
@@ -210,8 +229,12 @@ def _sources(fault: Fault, torch_steps: list[Step], keras_steps: list[Step]) -> 
         (s for s in session.traces[0].steps if s.settings.get("inplace") or s.kind in ("iadd", "setitem")), None
     )
     joins = [s for s in keras_steps if len(set(s.inputs)) > 1]
-    before = [v for s in trace.steps if s.index <= max((k.index for k in keras_steps), default=-1) and s.kind != "weight"
-              for v in s.outputs]  # fmt: skip
+    before = [
+        v
+        for s in trace.steps
+        if s.index <= max((k.index for k in keras_steps), default=-1) and s.kind != "weight"
+        for v in s.outputs
+    ]
     before = [*trace.inputs, *before]
     target_region = {v for s in keras_steps for v in s.outputs}
     for step in reversed(keras_steps):
@@ -245,8 +268,10 @@ def _rewired(fault, step, old, new, in_place, joins, inside) -> Proposal:
         value = new_step is not None and first_input(new_step) == old
         if value:
             cause = "wiring.inplace"
-            says = (f"{in_place.name} works in place and overwrites the tensor that torch adds later{quoted(in_place)}; "
-                    f"{says}")  # fmt: skip
+            says = (
+                f"{in_place.name} works in place and overwrites the tensor that torch adds later{quoted(in_place)}; "
+                f"{says}"
+            )
     remedy = f"feed {step.name} from {before}{quoted(step)}"
     return Proposal(cause, says, remedy, lambda m: rewire(m, step, old, new), _twin(fault, step), step)
 
@@ -277,10 +302,13 @@ def _sums(fault: Fault, torch_steps: list[Step], keras_steps: list[Step], before
                     at = fault.session.K.origin(end)
                     maker = fault.session.traces[1].producer(other)
                     yield Proposal(
-                        "wiring.skip_missing", f"torch adds a skip, Keras does not: that of {maker.name if maker else 'the input'}",
+                        "wiring.skip_missing",
+                        f"torch adds a skip, Keras does not: that of {maker.name if maker else 'the input'}",
                         f"add it to {at.name if at else 'the value'}{quoted(at)}",
-                        lambda m, e=end, o=other: _plus(m, e, o), next((s for s in torch_steps if s.kind in SUMS), None), at,
-                    )  # fmt: skip
+                        lambda m, e=end, o=other: _plus(m, e, o),
+                        next((s for s in torch_steps if s.kind in SUMS), None),
+                        at,
+                    )
 
 
 def _plus(machine, end: int, other: int) -> None:

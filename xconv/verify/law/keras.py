@@ -59,7 +59,8 @@ def candidates(step: Step) -> Iterator[tuple[Callable[[Any], Any], list[Callable
         if given_mean is not None and given_var is not None:
             m, v = (np.asarray(x, np.float64).reshape(y.shape) if np.size(x) == y.size else np.asarray(x, np.float64)
                     for x, y in ((given_mean, mean), (given_var, var)))  # fmt: skip
-            exact = lambda x: (x - constant(m, x)) / constant(np.maximum(np.sqrt(v), 1e-7), x)
+            def exact(x):
+                return (x - constant(m, x)) / constant(np.maximum(np.sqrt(v), 1e-7), x)
             yield exact, None, f"{step.name} keeps its statistics in float32"
     if step.kind in ("UpSampling2D", "Resizing", "resize", "ResizeBilinear", "image_resize"):
         matrices = _bilinear(step)
@@ -141,7 +142,8 @@ def _try(session: Session, machine: Machine, step: Step, exact: Any, rounded: An
         shape = to_numpy(x).shape
         antialias = bool(step.settings.get("antialias", False))
         matrices = [line(n, m, antialias) for n, m in zip(shape[1:3], step.shapes[0][1:3], strict=True)]
-        exact = lambda x: resample(x, matrices)
+        def exact(x):
+            return resample(x, matrices)
     try:
         true = to_numpy(exact(x))
     except Exception:  # the exact form does not apply to this input: no law is claimed
@@ -155,9 +157,7 @@ def _try(session: Session, machine: Machine, step: Step, exact: Any, rounded: An
         narrow = np.array_equal(given, given.astype(np.float32).astype(given.dtype))
         # A coordinate of up to n positions is rounded to n 2^-24, and stands in two weights on each axis.
         room = 4 * max(8, *to_numpy(x).shape[1:-1]) if narrow else 64
-        proven = difference(true, given).max_abs <= room * FLOAT32 * top and (
-            narrow or "statistics" in says
-        )
+        proven = difference(true, given).max_abs <= room * FLOAT32 * top and (narrow or "statistics" in says)
     if proven:
         machine.change(step.index, run=lambda x, *_, **__: [exact(x)], args=(Ref(source),), kwargs={})
         session.laws.append(f"{says}: the exact step was used instead")

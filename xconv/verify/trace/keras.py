@@ -166,8 +166,12 @@ class _Tracer:
 
     def _separable(self, layer: Any, path: str, args: tuple, kwargs: dict) -> Any:
         rank = kind(layer)[-2:]
-        shared = {"strides": layer.strides if len(set(layer.strides)) > 1 else layer.strides[0], "padding": layer.padding,
-                  "data_format": layer.data_format, "dilation_rate": layer.dilation_rate}  # fmt: skip
+        shared = {
+            "strides": layer.strides if len(set(layer.strides)) > 1 else layer.strides[0],
+            "padding": layer.padding,
+            "data_format": layer.data_format,
+            "dilation_rate": layer.dilation_rate,
+        }
 
         def depthwise(x):
             return keras.ops.depthwise_conv(x, layer.depthwise_kernel, **shared)
@@ -369,7 +373,10 @@ def _patched(holder: Any, name: str, value: Any) -> Iterator[None]:
 @contextmanager
 def _watching(tracer: _Tracer) -> Iterator[None]:
     with ExitStack() as stack:
-        put = lambda *a: stack.enter_context(_patched(*a))
+
+        def put(holder: Any, name: str, value: Any) -> None:
+            stack.enter_context(_patched(holder, name, value))
+
         tracer.call, tracer.operation_call = Layer.__call__, Operation.__call__
         original_value = _Variable.value.fget
         put(Layer, "__call__", lambda self, *a, **k: tracer.layer(self, a, k))

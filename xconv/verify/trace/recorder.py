@@ -102,7 +102,10 @@ class Recorder:
             reference = weakref.ref(tensor)
         except TypeError:
             self._kept.append(tensor)
-            reference = lambda: tensor  # type: ignore[assignment]
+
+            def reference():
+                return tensor  # type: ignore[assignment]
+
         self._known[key] = (reference, value)
         self.shapes[value] = self.shape(tensor)
         return value
@@ -130,7 +133,7 @@ class Recorder:
         made: tuple[str, str] = ("", ""),
         line: tuple[str, str] | None = None,
     ) -> Step:
-        """Write one step; `template` holds the arguments as they were before the call, if that may have changed them."""
+        """Write one step; `template` holds the arguments as they were before a call that may have changed them."""
         args, kwargs = template if template is not None else self.template((tuple(args), dict(kwargs)))
         source, code = user_line() if line is None else line
         outputs = list(outputs)

@@ -1,4 +1,4 @@
-"""Tracing a torch model: modules of torch.nn are steps, and so are the functions, methods and operators between them."""
+"""Tracing a torch model: modules of torch.nn are steps, and so are functions, methods and operators between them."""
 
 import inspect
 from collections.abc import Mapping, Sequence

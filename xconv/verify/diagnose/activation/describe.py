@@ -20,10 +20,19 @@ _TORCH: Mapping[str, tuple[str, Mapping[str, str]]] = {
     "softmax2d": ("softmax", {}), "exp": ("exp", {}),
 }  # fmt: skip
 _KERAS: Mapping[str, str] = {
-    "leakyrelu": "leaky_relu", "leaky_relu": "leaky_relu", "swish": "silu", "silu": "silu", "hard_sigmoid": "hardsigmoid",
-    "hardsigmoid": "hardsigmoid", "hard_swish": "hardswish", "hard_silu": "hardswish", "log_softmax": "log_softmax",
-    "logsoftmax": "log_softmax", "log_sigmoid": "logsigmoid", "hard_tanh": "hardtanh",
-}  # fmt: skip
+    "leakyrelu": "leaky_relu",
+    "leaky_relu": "leaky_relu",
+    "swish": "silu",
+    "silu": "silu",
+    "hard_sigmoid": "hardsigmoid",
+    "hardsigmoid": "hardsigmoid",
+    "hard_swish": "hardswish",
+    "hard_silu": "hardswish",
+    "log_softmax": "log_softmax",
+    "logsoftmax": "log_softmax",
+    "log_sigmoid": "logsigmoid",
+    "hard_tanh": "hardtanh",
+}
 _SAME = frozenset("relu relu6 elu celu selu gelu sigmoid tanh mish softsign softplus softmax exp linear".split())
 
 

@@ -43,17 +43,26 @@ def _scaled(
     if step is None:
         return
     for scale in _scales(fault, ours, theirs):
-        yield Proposal("attention.scale", f"torch scales the scores by another factor: {scale:.6g} is missing in Keras",
-                       f"multiply the scores by {scale:.6g}{quoted(step)}",
-                       lambda m, c=scale: after(m, scores, lambda x: x * from_numpy(np.asarray(c, to_numpy(x).dtype))), None, step)  # fmt: skip
+        yield Proposal(
+            "attention.scale",
+            f"torch scales the scores by another factor: {scale:.6g} is missing in Keras",
+            f"multiply the scores by {scale:.6g}{quoted(step)}",
+            lambda m, c=scale: after(m, scores, lambda x: x * from_numpy(np.asarray(c, to_numpy(x).dtype))),
+            None,
+            step,
+        )
 
 
 def _variants(rows: int, columns: int) -> dict[str, np.ndarray]:
     full = np.ones((rows, columns), bool)
     return {
-        "none": full, "causal": np.tril(full), "causal, shifted by one": np.tril(full, 1), "causal, without itself": np.tril(full, -1),
-        "of the past": np.triu(full), "of the past, without itself": np.triu(full, 1),
-    }  # fmt: skip
+        "none": full,
+        "causal": np.tril(full),
+        "causal, shifted by one": np.tril(full, 1),
+        "causal, without itself": np.tril(full, -1),
+        "of the past": np.triu(full),
+        "of the past, without itself": np.triu(full, 1),
+    }
 
 
 def _masked(
@@ -76,8 +85,11 @@ def _masked(
                 a = to_numpy(x)
                 return from_numpy(np.where(mask, a, -1e300))
 
-            cause = "attention.mask" if name == "none" or (masks and name in ("causal", "of the past") and _opposite(fault, scores, mask)) \
-                else "attention.causal_offset"  # fmt: skip
+            cause = (
+                "attention.mask"
+                if name == "none" or (masks and name in ("causal", "of the past") and _opposite(fault, scores, mask))
+                else "attention.causal_offset"
+            )
             yield Proposal(
                 cause, f"torch's scores are masked so that {name} positions are seen; Keras's otherwise",
                 f"mask: {name}{quoted(k)}", lambda m, s=source, r=run: _before(m, k, s, r), None, k,
@@ -106,15 +118,21 @@ def _layer(fault: Fault) -> Iterator[Proposal]:
     for name, mask in _variants(rows, columns).items():
         kwargs = {**given, "attention_mask": from_numpy(mask[None])}
         cause = "attention.causal_offset"
-        if "attention_mask" in k.kwargs or name == "none" and not k.settings.get("use_causal_mask"):
+        if "attention_mask" in k.kwargs or (name == "none" and not k.settings.get("use_causal_mask")):
             cause = "attention.mask"
-        yield Proposal(cause, f"torch attends with the mask '{name}', Keras with another", f"attention_mask: {name}{quoted(k)}",
-                       lambda m, w=kwargs: m.change(k.index, kwargs=w))  # fmt: skip
+        yield Proposal(
+            cause,
+            f"torch attends with the mask '{name}', Keras with another",
+            f"attention_mask: {name}{quoted(k)}",
+            lambda m, w=kwargs: m.change(k.index, kwargs=w),
+        )
     if k.settings.get("mask"):
         yield Proposal(
-            "embedding.mask", f"the embedding's mask (mask_zero=True) hides positions from {k.name}", f"mask_zero=False{quoted(k)}",
+            "embedding.mask",
+            f"the embedding's mask (mask_zero=True) hides positions from {k.name}",
+            f"mask_zero=False{quoted(k)}",
             lambda m: m.change(k.index, run=_unmasked(k)),
-        )  # fmt: skip
+        )
 
 
 def _unmasked(k: Step) -> Any:

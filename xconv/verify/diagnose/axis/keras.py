@@ -15,14 +15,34 @@ from .. import Proposal
 from ..edit import define, quoted, regions
 
 _REDUCTIONS = {
-    "mean": np.mean, "Mean": np.mean, "sum": np.sum, "Sum": np.sum, "max": np.max, "amax": np.max, "Max": np.max,
-    "min": np.min, "amin": np.min, "Min": np.min, "var": np.var, "Var": np.var, "std": np.std, "Std": np.std,
-    "prod": np.prod, "Prod": np.prod,
+    "mean": np.mean,
+    "Mean": np.mean,
+    "sum": np.sum,
+    "Sum": np.sum,
+    "max": np.max,
+    "amax": np.max,
+    "Max": np.max,
+    "min": np.min,
+    "amin": np.min,
+    "Min": np.min,
+    "var": np.var,
+    "Var": np.var,
+    "std": np.std,
+    "Std": np.std,
+    "prod": np.prod,
+    "Prod": np.prod,
     "logsumexp": lambda a, axis, keepdims: np.log(np.exp(a).sum(axis=axis, keepdims=keepdims)),
-    "GlobalAveragePooling1D": np.mean, "GlobalAveragePooling2D": np.mean, "GlobalAveragePooling3D": np.mean,
-    "GlobalMaxPooling1D": np.max, "GlobalMaxPooling2D": np.max, "GlobalMaxPooling3D": np.max,
-    "adaptive_avg_pool2d": np.mean, "AdaptiveAvgPool2d": np.mean, "AdaptiveMaxPool2d": np.max, "adaptive_max_pool2d": np.max,
-}  # fmt: skip
+    "GlobalAveragePooling1D": np.mean,
+    "GlobalAveragePooling2D": np.mean,
+    "GlobalAveragePooling3D": np.mean,
+    "GlobalMaxPooling1D": np.max,
+    "GlobalMaxPooling2D": np.max,
+    "GlobalMaxPooling3D": np.max,
+    "adaptive_avg_pool2d": np.mean,
+    "AdaptiveAvgPool2d": np.mean,
+    "AdaptiveMaxPool2d": np.max,
+    "adaptive_max_pool2d": np.max,
+}
 _JOINS = frozenset("concatenate Concatenate ConcatV2 stack Stack".split())
 
 
@@ -88,8 +108,11 @@ def _reduced(ours: list[Step], k: Step, shapes: Any) -> Iterator[Proposal]:
                     return from_numpy(np.asarray(function(to_numpy(x), axis=axes, keepdims=keep)))
 
                 cause = "layout.axis" if twin is None else "pooling.kind"
-                says = (f"{k.name} reduces other axes than torch's {ours and next((t.code for t in ours if t.kind in _REDUCTIONS), '')}"
-                        if twin is None else f"torch reduces by {name}, Keras by {k.kind}")  # fmt: skip
+                says = (
+                    f"{k.name} reduces other axes than {next((t.code for t in ours if t.kind in _REDUCTIONS), '')}"
+                    if twin is None
+                    else f"torch reduces by {name}, Keras by {k.kind}"
+                )
                 yield Proposal(cause, says, f"axis={axes if len(axes) > 1 else axes[0]}{quoted(k)}" if twin is None
                                else f"reduce by {name} over {axes}{quoted(k)}",
                                lambda m, v=k.outputs[0], r=run: define(m, v, r, source),

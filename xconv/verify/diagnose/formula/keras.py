@@ -13,8 +13,10 @@ from .. import Proposal
 from ..constant import constants, offered
 from ..edit import define, quoted, regions, sources
 
-_ARITHMETIC = frozenset("add sub mul div truediv rsub neg flip getitem __getitem__ index_select to type clone contiguous stack cat "
-                        "normalize Normalize view unsqueeze reshape new_tensor tensor weight iadd isub imul itruediv".split())  # fmt: skip
+_ARITHMETIC = frozenset(
+    "add sub mul div truediv rsub neg flip getitem __getitem__ index_select to type clone contiguous stack cat "
+    "normalize Normalize view unsqueeze reshape new_tensor tensor weight iadd isub imul itruediv".split()
+)
 
 
 def propose(fault: Fault) -> Iterator[Proposal]:
@@ -43,18 +45,29 @@ def _affine(fault: Fault, ours: list[Step], theirs: list[Step]) -> Iterator[Prop
                 continue
             a, b = _exact(a, b, z, fault.expected)
             entry = source in trace.inputs
-            cause = ("input.channel_order" if flipped and np.allclose(a, 1) and np.allclose(b, 0)
-                     else "input.normalisation" if entry and (np.ptp(b) > 1e-12 or np.ptp(a) > 1e-12 or np.abs(b).max() > 1e-12)
-                     else "input.scale" if entry else "constant")  # fmt: skip
+            cause = (
+                "input.channel_order"
+                if flipped and np.allclose(a, 1) and np.allclose(b, 0)
+                else "input.normalisation"
+                if entry and (np.ptp(b) > 1e-12 or np.ptp(a) > 1e-12 or np.abs(b).max() > 1e-12)
+                else "input.scale"
+                if entry
+                else "constant"
+            )
 
             def run(x, a=a, b=b, flipped=flipped):
                 z = to_numpy(x)
                 return from_numpy(a * (z[..., ::-1] if flipped else z) + b)
 
             step = fault.session.K.origin(fault.target)
-            yield Proposal(cause, f"torch maps its {'flipped ' if flipped else ''}channels by {_said(a)} x + {_said(b)}; Keras otherwise",
-                           f"compute {_said(a)} * x + {_said(b)}{quoted(step)}",
-                           lambda m, r=run, s=source: define(m, fault.target, r, s), ours[-1], step)  # fmt: skip
+            yield Proposal(
+                cause,
+                f"torch maps its {'flipped ' if flipped else ''}channels by {_said(a)} x + {_said(b)}; Keras otherwise",
+                f"compute {_said(a)} * x + {_said(b)}{quoted(step)}",
+                lambda m, r=run, s=source: define(m, fault.target, r, s),
+                ours[-1],
+                step,
+            )
 
 
 def _exact(a: np.ndarray, b: np.ndarray, z: np.ndarray, expected: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

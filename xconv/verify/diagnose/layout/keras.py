@@ -59,9 +59,16 @@ def _cut(fault: Fault) -> Iterator[Proposal]:
     for i in range(min(count, 8)):
         for says, part in ((f"[..., {i * size}:{(i + 1) * size}]", slice(i * size, (i + 1) * size)),
                            (f"[..., {i}::{count}]", slice(i, None, count))):  # fmt: skip
-            yield Proposal("layout.split", f"torch takes other channels than {step.name}", f"take x{says}{quoted(step)}",
-                           lambda m, p=part: define(m, fault.target, lambda x: from_numpy(np.ascontiguousarray(to_numpy(x)[..., p])),
-                                                    step.inputs[0]), None, step)  # fmt: skip
+            yield Proposal(
+                "layout.split",
+                f"torch takes other channels than {step.name}",
+                f"take x{says}{quoted(step)}",
+                lambda m, p=part: define(
+                    m, fault.target, lambda x: from_numpy(np.ascontiguousarray(to_numpy(x)[..., p])), step.inputs[0]
+                ),
+                None,
+                step,
+            )
 
 
 def _context(fault: Fault, ours: list[Step], theirs: list[Step]) -> str:
@@ -102,9 +109,13 @@ def _orders(rank: int) -> Iterator[tuple[int, ...]]:
 def _reshaped(k: Step, here: tuple[int, ...], there: tuple[int, ...], context: str) -> Iterator[Proposal]:
     for order in _orders(len(here)):
         yield Proposal(
-            context, f"{k.name} merges its axes in another order than torch", f"transpose by {order} before it{quoted(k)}",
-            lambda m, p=order: define(m, k.outputs[0], lambda x: _moved(x, p, there), k.inputs[0]), None, k,
-        )  # fmt: skip
+            context,
+            f"{k.name} merges its axes in another order than torch",
+            f"transpose by {order} before it{quoted(k)}",
+            lambda m, p=order: define(m, k.outputs[0], lambda x: _moved(x, p, there), k.inputs[0]),
+            None,
+            k,
+        )
     for order in _orders(len(there)):
         inner = tuple(there[i] for i in order)
         if inner == there and len(set(there[1:])) == len(there[1:]):
@@ -126,10 +137,15 @@ def _transposed(k: Step, here: tuple[int, ...], there: tuple[int, ...], context:
     for order in [tuple(range(len(here))), *_orders(len(here))]:
         if tuple(here[i] for i in order) == there:
             yield Proposal(
-                context, f"{k.name} orders the axes otherwise than torch", f"permute by {order}{quoted(k)}",
-                lambda m, p=order: define(m, k.outputs[0], lambda x: from_numpy(np.ascontiguousarray(to_numpy(x).transpose(p))),
-                                          k.inputs[0]), None, k,
-            )  # fmt: skip
+                context,
+                f"{k.name} orders the axes otherwise than torch",
+                f"permute by {order}{quoted(k)}",
+                lambda m, p=order: define(
+                    m, k.outputs[0], lambda x: from_numpy(np.ascontiguousarray(to_numpy(x).transpose(p))), k.inputs[0]
+                ),
+                None,
+                k,
+            )
 
 
 def _flipped(fault: Fault, theirs: list[Step]) -> Iterator[Proposal]:
@@ -139,9 +155,16 @@ def _flipped(fault: Fault, theirs: list[Step]) -> Iterator[Proposal]:
         return
     for k in reversed(theirs):
         if len(k.outputs) == 1 and k.shapes[0] and k.shapes[0][-1] in (3, 4):
-            yield Proposal("input.channel_order", f"the channels are in the other order at {k.name}", f"flip the last axis{quoted(k)}",
-                           lambda m, v=k.outputs[0]: after(m, v, lambda x: from_numpy(np.ascontiguousarray(to_numpy(x)[..., ::-1]))),
-                           None, k)  # fmt: skip
+            yield Proposal(
+                "input.channel_order",
+                f"the channels are in the other order at {k.name}",
+                f"flip the last axis{quoted(k)}",
+                lambda m, v=k.outputs[0]: after(
+                    m, v, lambda x: from_numpy(np.ascontiguousarray(to_numpy(x)[..., ::-1]))
+                ),
+                None,
+                k,
+            )
     for v in set(trace.inputs) & {fault.target, *sources(theirs)}:
         if trace.shapes[v][-1] in (3, 4):
 
@@ -149,8 +172,12 @@ def _flipped(fault: Fault, theirs: list[Step]) -> Iterator[Proposal]:
                 array = to_numpy(m.raw(v))
                 m.give(v, np.ascontiguousarray(array[..., ::-1]))
 
-            yield Proposal("input.channel_order", "torch flips the colour channels, Keras does not", "flip the last axis of the input",
-                           apply)  # fmt: skip
+            yield Proposal(
+                "input.channel_order",
+                "torch flips the colour channels, Keras does not",
+                "flip the last axis of the input",
+                apply,
+            )
 
 
 def _missing(fault: Fault, ours: list[Step], theirs: list[Step], context: str) -> Iterator[Proposal]:
@@ -183,8 +210,14 @@ def _missing(fault: Fault, ours: list[Step], theirs: list[Step], context: str) -
                 else:
                     after(m, fault.target, turn)
 
-            yield Proposal(cause, f"axes are exchanged at {step.name}", f"transpose by {order}{quoted(step)}", apply, None,
-                           fault.keras_step or step)  # fmt: skip
+            yield Proposal(
+                cause,
+                f"axes are exchanged at {step.name}",
+                f"transpose by {order}{quoted(step)}",
+                apply,
+                None,
+                fault.keras_step or step,
+            )
     for axis in range(actual.ndim - 1, 0, -1):
         if fault.session.K.origin(fault.target) is None:
             return
@@ -197,9 +230,16 @@ def _missing(fault: Fault, ours: list[Step], theirs: list[Step], context: str) -
                     for s in ours
                 )
                 cause = "groups.order" if shuffles else "layout.split"
-            yield Proposal(cause, f"the {'channels' if axis == actual.ndim - 1 else f'positions of axis {axis}'} are in another order",
-                           f"take them in the order {order_of[:8]}...{quoted(step)}", lambda m, a=axis, p=order_of: after(
-                               m, fault.target, lambda x: from_numpy(np.take(to_numpy(x), p, axis=a))), None, step)  # fmt: skip
+            yield Proposal(
+                cause,
+                f"the {'channels' if axis == actual.ndim - 1 else f'positions of axis {axis}'} are in another order",
+                f"take them in the order {order_of[:8]}...{quoted(step)}",
+                lambda m, a=axis, p=order_of: after(
+                    m, fault.target, lambda x: from_numpy(np.take(to_numpy(x), p, axis=a))
+                ),
+                None,
+                step,
+            )
 
 
 def _slices(expected: np.ndarray, actual: np.ndarray, axis: int) -> list[int] | None:

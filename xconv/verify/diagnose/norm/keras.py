@@ -14,8 +14,10 @@ from ...model import Divergence, Step
 from .. import Proposal, place
 from ..edit import define, quoted, regions
 
-_TORCH = frozenset("BatchNorm1d BatchNorm2d BatchNorm3d SyncBatchNorm LayerNorm GroupNorm InstanceNorm1d InstanceNorm2d "
-                   "InstanceNorm3d RMSNorm layer_norm group_norm instance_norm batch_norm rms_norm".split())  # fmt: skip
+_TORCH = frozenset(
+    "BatchNorm1d BatchNorm2d BatchNorm3d SyncBatchNorm LayerNorm GroupNorm InstanceNorm1d InstanceNorm2d "
+    "InstanceNorm3d RMSNorm layer_norm group_norm instance_norm batch_norm rms_norm".split()
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,7 +37,8 @@ class Norm:
     def __call__(self, x: Any) -> Any:
         a = to_numpy(x)
         if self.kind == "running":
-            assert self.mean is not None and self.variance is not None
+            assert self.mean is not None
+            assert self.variance is not None
             y = (a - self.mean) / np.sqrt(self.variance + self.epsilon)
         elif self.kind == "rms":
             y = a / np.sqrt((a * a).mean(self.axes, keepdims=True) + self.epsilon)
@@ -136,7 +139,8 @@ def permutation(reference: np.ndarray, there: tuple[int, ...], hint: bool | None
 def propose(fault: Fault) -> Iterator[Proposal]:
     if fault.where == "in" and fault.pair is not None:
         t, k = fault.torch_step, fault.keras_step
-        assert t is not None and k is not None
+        assert t is not None
+        assert k is not None
         if fault.pair[0].kind in NORMS:
             torch = {n: fault.session.torch.to_numpy(w) for n, w in fault.pair[0].weights.items()}
             keras = {n: to_numpy(w) for n, w in fault.pair[1].weights.items()}
@@ -230,18 +234,47 @@ def _changes(fault: Fault, t: Step, k: Step, want: Norm, have: Norm, value: int)
         changes.append(("norm.groups", f"torch has {want.groups} groups, Keras {have.groups}", f"groups={want.groups}",
                         {"groups": want.groups}))  # fmt: skip
     if want.kind == have.kind and want.kind != "groups" and want.axes != have.axes:
-        changes.append(("norm.axis", f"torch normalises over the axes {want.axes} of Keras's layout, Keras over {have.axes}",
-                        f"axis={list(want.axes)}", {"axes": want.axes, "mean": want.mean, "variance": want.variance}))  # fmt: skip
+        changes.append(
+            (
+                "norm.axis",
+                f"torch normalises over the axes {want.axes} of Keras's layout, Keras over {have.axes}",
+                f"axis={list(want.axes)}",
+                {"axes": want.axes, "mean": want.mean, "variance": want.variance},
+            )
+        )
     if want.kind != have.kind and not changes:
-        changes.append(("norm.kind", f"torch's {t.kind} normalises by other statistics than {k.kind}",
-                        f"use the counterpart of {t.kind}", {"kind": want.kind, "axes": want.axes, "groups": want.groups,
-                                                             "mean": want.mean, "variance": want.variance}))  # fmt: skip
+        changes.append(
+            (
+                "norm.kind",
+                f"torch's {t.kind} normalises by other statistics than {k.kind}",
+                f"use the counterpart of {t.kind}",
+                {
+                    "kind": want.kind,
+                    "axes": want.axes,
+                    "groups": want.groups,
+                    "mean": want.mean,
+                    "variance": want.variance,
+                },
+            )
+        )
     if (want.gamma is None) != (have.gamma is None):
-        changes.append(("norm.scale", "the scale (gamma) is on one side only", f"scale={want.gamma is not None}",
-                        {"gamma": want.gamma}))  # fmt: skip
+        changes.append(
+            (
+                "norm.scale",
+                "the scale (gamma) is on one side only",
+                f"scale={want.gamma is not None}",
+                {"gamma": want.gamma},
+            )
+        )
     if (want.beta is None) != (have.beta is None):
-        changes.append(("norm.center", "the shift (beta) is on one side only", f"center={want.beta is not None}",
-                        {"beta": want.beta}))  # fmt: skip
+        changes.append(
+            (
+                "norm.center",
+                "the shift (beta) is on one side only",
+                f"center={want.beta is not None}",
+                {"beta": want.beta},
+            )
+        )
     for cause, says, remedy, fields in changes:
         yield proposal(cause, says, remedy, replace(have, **fields))
         if want.epsilon != have.epsilon:
@@ -319,7 +352,7 @@ def _constant(fault: Fault, t: Step, theirs: list[Step]) -> Iterator[Proposal]:
 
 
 def momentum(session: Session) -> tuple[list[Divergence], list[str]]:
-    """Do running statistics move by the same share in training? torch's momentum is the share of the new, Keras's of the old.
+    """Do running statistics move by the same share in training? torch names the new's share, Keras the old's.
 
     Keras's default against torch's default is told in a note: it is right at inference, and nobody chose it. Any other
     pair of numbers was chosen, and is a divergence; its remedy is run on the layer, which is then put back.
@@ -333,7 +366,7 @@ def momentum(session: Session) -> tuple[list[Divergence], list[str]]:
             continue
         if (share, kept) == (0.1, 0.99):
             notes.append(
-                f"in training the running statistics of {k} move by another share than {t}'s: both hold their framework's default; "
+                f"in training the running statistics of {k} move by another share than {t}'s, each by its default; "
                 "momentum=0.9 is torch's 0.1"
             )
             continue
@@ -351,9 +384,16 @@ def momentum(session: Session) -> tuple[list[Divergence], list[str]]:
             for n, w in k.weights.items():
                 session.keras.write(w, held[n])
         wanted = (1 - share) * mean + share * x.mean(axes)
-        found.append(Divergence(
-            place(t.step), place(k.step), difference(wanted, kept * mean + (1 - kept) * x.mean(axes)), "training statistics",
-            "norm.momentum", agree(wanted, after), f"torch's statistics keep {1 - share:g} of the old, Keras's {kept:g}",
-            f"momentum={1 - share:g}{quoted(k.step)}",
-        ))  # fmt: skip
+        found.append(
+            Divergence(
+                place(t.step),
+                place(k.step),
+                difference(wanted, kept * mean + (1 - kept) * x.mean(axes)),
+                "training statistics",
+                "norm.momentum",
+                agree(wanted, after),
+                f"torch's statistics keep {1 - share:g} of the old, Keras's {kept:g}",
+                f"momentum={1 - share:g}{quoted(k.step)}",
+            )
+        )
     return found, notes

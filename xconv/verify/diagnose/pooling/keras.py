@@ -108,15 +108,23 @@ def _words(
         return ("dilation", f"torch dilates its windows by {want.dilation}, Keras's pooling cannot",
                 "take the maximum of dilated slices")  # fmt: skip
     if want.ceil and want.pads == have.pads and not padded:
-        return ("pooling.ceil", "torch keeps the last window, which is not full (ceil_mode=True); Keras drops it",
-                f"pad the far side with {'-inf' if kind == 'max' else 'zeros'} so that it fits, or padding='same' where equal")  # fmt: skip
+        return (
+            "pooling.ceil",
+            "torch keeps the last window, which is not full (ceil_mode=True); Keras drops it",
+            f"pad the far side with {'-inf' if kind == 'max' else 'zeros'} so that it fits, or use 'same' where equal",
+        )
     if want.pads == have.pads and padded and kind == "max":
         return ("padding.value", "torch's max pooling pads with -inf, the port with 0, which wins over negative values",
                 f"ops.pad(x, {spoken(want.pads)}, constant_values=-inf) before a 'valid' pooling")  # fmt: skip
     if want.pads == have.pads:
-        return ("pooling.divisor", f"torch {'counts' if want.include_pad else 'does not count'} the padding in its mean"
-                + (f" and divides by {want.divisor}" if want.divisor else ""),
-                "pad with ZeroPadding and pool 'valid'" if want.include_pad else "use padding='same' pooling, or divide by counts")  # fmt: skip
+        return (
+            "pooling.divisor",
+            f"torch {'counts' if want.include_pad else 'does not count'} the padding in its mean"
+            + (f" and divides by {want.divisor}" if want.divisor else ""),
+            "pad with ZeroPadding and pool 'valid'"
+            if want.include_pad
+            else "use padding='same' pooling, or divide by counts",
+        )
     cause = padding_cause(want, have)
     if want.ceil and cause != "padding.side":
         cause = "pooling.ceil"

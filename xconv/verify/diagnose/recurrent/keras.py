@@ -29,14 +29,32 @@ def propose(fault: Fault) -> Iterator[Proposal]:
     inner = getattr(layer, "forward_layer", layer)
     one: list[tuple[str, str, str, Mapping[str, Any]]] = []
     if getattr(inner, "reset_after", True) is False:
-        one.append(("recurrent.reset_after", "torch applies GRU's reset gate after the product, Keras (reset_after=False) before",
-                    "reset_after=True", {"reset_after": True}))  # fmt: skip
-    one.append(("recurrent.direction", "the sequence is read in the other direction", f"go_backwards={not inner.go_backwards}",
-                {"go_backwards": not inner.go_backwards}))  # fmt: skip
+        one.append(
+            (
+                "recurrent.reset_after",
+                "torch applies GRU's reset gate after the product, Keras (reset_after=False) before",
+                "reset_after=True",
+                {"reset_after": True},
+            )
+        )
+    one.append(
+        (
+            "recurrent.direction",
+            "the sequence is read in the other direction",
+            f"go_backwards={not inner.go_backwards}",
+            {"go_backwards": not inner.go_backwards},
+        )
+    )
     for gate in ("sigmoid", "hard_sigmoid"):
         if hasattr(inner, "recurrent_activation") and inner.recurrent_activation is not keras.activations.get(gate):
-            one.append(("recurrent.activation", f"torch's gates use the sigmoid, Keras's {inner.recurrent_activation.__name__}",
-                        f"recurrent_activation={gate!r}", {"recurrent_activation": gate}))  # fmt: skip
+            one.append(
+                (
+                    "recurrent.activation",
+                    f"torch's gates use the sigmoid, Keras's {inner.recurrent_activation.__name__}",
+                    f"recurrent_activation={gate!r}",
+                    {"recurrent_activation": gate},
+                )
+            )
     for act in ("tanh", "relu"):
         if inner.activation is not keras.activations.get(act):
             one.append(("recurrent.activation", f"torch's cell applies {act}, Keras's {inner.activation.__name__}",
@@ -64,12 +82,20 @@ def propose(fault: Fault) -> Iterator[Proposal]:
                     f"merge_mode={merge!r}",
                 )
             elif not changes and last:
-                words = ("recurrent.last_step", f"torch takes the {last} step of the whole sequence; Keras's return_sequences=False "
-                         "takes each direction's own last", f"return_sequences=True and [:, {-1 if last == 'last' else 0}]")  # fmt: skip
+                words = (
+                    "recurrent.last_step",
+                    f"torch takes the {last} step of the whole sequence; Keras's return_sequences=False "
+                    "takes each direction's own last",
+                    f"return_sequences=True and [:, {-1 if last == 'last' else 0}]",
+                )
             elif not changes:
                 words = ("weights.value", "the recurrent weights are not torch's", "carry torch's weights")
-            yield Proposal(words[0], words[1], f"{words[2]}{quoted(k)}",
-                           lambda m, c=changes, w=weights, g=merge, p=last: _rebuilt(m, fault, k, c, w, g, p))  # fmt: skip
+            yield Proposal(
+                words[0],
+                words[1],
+                f"{words[2]}{quoted(k)}",
+                lambda m, c=changes, w=weights, g=merge, p=last: _rebuilt(m, fault, k, c, w, g, p),
+            )
 
 
 def _rebuilt(

@@ -13,8 +13,10 @@ from ..edit import define, quoted, regions
 from .torch import matrices, settings
 
 _TORCH = frozenset("Upsample UpsamplingBilinear2d UpsamplingNearest2d interpolate upsample".split())
-KERAS = frozenset("UpSampling1D UpSampling2D UpSampling3D Resizing resize image_resize ResizeBilinear ResizeNearestNeighbor "
-                  "ResizeBicubic ScaleAndTranslate Resize repeat".split())  # fmt: skip
+KERAS = frozenset(
+    "UpSampling1D UpSampling2D UpSampling3D Resizing resize image_resize ResizeBilinear ResizeNearestNeighbor "
+    "ResizeBicubic ScaleAndTranslate Resize repeat".split()
+)
 
 
 def _mode(step: Step) -> str:
@@ -36,8 +38,14 @@ def propose(fault: Fault) -> Iterator[Proposal]:
         for k in places:
             start = _start(theirs, k, here, shapes_k)
             cause, says, remedy = _words(t, k)
-            yield Proposal(cause, says, f"{remedy}{quoted(k)}",
-                           lambda m, v=k.outputs[0], s=start, f=found: define(m, v, lambda x: resample(x, f), s), t, k)  # fmt: skip
+            yield Proposal(
+                cause,
+                says,
+                f"{remedy}{quoted(k)}",
+                lambda m, v=k.outputs[0], s=start, f=found: define(m, v, lambda x: resample(x, f), s),
+                t,
+                k,
+            )
 
 
 def _start(theirs: list[Step], k: Step, here: tuple[int, ...], shapes: Any) -> int:

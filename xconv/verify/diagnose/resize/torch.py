@@ -33,7 +33,7 @@ def matrices(step: Step, here: tuple[int, ...], there: tuple[int, ...]) -> list[
         if line == "linear" and not given["antialias"]:
             out = F.interpolate(unit, **size, mode="linear", align_corners=given["align_corners"])
         elif line in ("bicubic", "linear"):
-            both = {k: (v, n) if k == "size" else (v, 1.0) for k, v in size.items()}
+            both: dict[str, Any] = {k: (v, n) if k == "size" else (v, 1.0) for k, v in size.items()}
             out = F.interpolate(unit[None], **both, mode="bicubic" if line == "bicubic" else "bilinear",
                                 align_corners=given["align_corners"], antialias=given["antialias"])[0].mT  # fmt: skip
         else:

@@ -9,7 +9,7 @@ from keras import ops
 
 from ....frameworks.keras import from_numpy, to_numpy
 from ....geometry import per_axis
-from ...compare import Fault, inputs_of
+from ...compare import Fault
 from ...machine import Machine
 from ...match import laid_out
 from ...model import Ref, Step
@@ -35,7 +35,10 @@ def convolve(x: Any, kernel: Any, bias: Any, window: Window, depthwise: bool) ->
     x = pad(x, window.pads, window.mode, window.value)
     kernel = from_numpy(np.ascontiguousarray(kernel)) if isinstance(kernel, np.ndarray) else kernel
     shared = {"padding": "valid", "data_format": "channels_last"}
-    one = lambda v: v[0] if len(set(v)) == 1 else v
+
+    def one(v):
+        return v[0] if len(set(v)) == 1 else v
+
     if depthwise and len(set(window.stride)) > 1:  # TensorFlow refuses unequal strides: take the positions instead
         y = ops.depthwise_conv(x, kernel, strides=1, dilation_rate=one(window.dilation), **shared)
         y = y[(slice(None), *(slice(None, None, s) for s in window.stride), slice(None))]
@@ -90,8 +93,7 @@ def _convolution(fault: Fault, t: Step, k: Step) -> Iterator[Proposal]:
     machine = fault.session.K
     rank = len(fault.session.traces[1].shapes[k.outputs[0]]) - 2
     depthwise = k.kind.startswith("Depthwise")
-    ours, before_t = inputs_of(t, k)[0][0], None
-    ours, before_t = unpadded(fault.session.T, t)
+    _, before_t = unpadded(fault.session.T, t)
     base, before_k = unpadded(machine, k)
     sizes = machine.value(base).shape[1:-1]
     want = torch_window(t, before_t, rank)
@@ -148,8 +150,12 @@ def _convolution(fault: Fault, t: Step, k: Step) -> Iterator[Proposal]:
 
         says = (f"torch has {want.groups} groups, Keras {have.groups}" if cause == "groups.count"
                 else f"torch's kernel is {want.kernel}, Keras's {have.kernel}")  # fmt: skip
-        yield Proposal(cause, says, (f"groups={want.groups}" if cause == "groups.count" else f"kernel_size={want.kernel}")
-                       + quoted(k), whole)  # fmt: skip
+        yield Proposal(
+            cause,
+            says,
+            (f"groups={want.groups}" if cause == "groups.count" else f"kernel_size={want.kernel}") + quoted(k),
+            whole,
+        )
 
 
 def replace_padding(step: Step) -> Step:
@@ -205,9 +211,14 @@ def _transposed(fault: Fault, t: Step, k: Step) -> Iterator[Proposal]:
     cause = "transposed.resize" if resized else "transposed.crop" if same else "transposed.output_padding"
     if not resized and (_tuple(s["stride"], rank) != _tuple(k.settings["strides"], rank)):
         cause = "stride.value"
-    full = [(n - 1) * m + d * (w - 1) + 1 for n, m, d, w in zip(
-        fault.session.K.value(base).shape[1:-1], *(_tuple(s.get(n, 1), rank) for n in ("stride", "dilation", "kernel_size")),
-        strict=True)]  # fmt: skip
+    full = [
+        (n - 1) * m + d * (w - 1) + 1
+        for n, m, d, w in zip(
+            fault.session.K.value(base).shape[1:-1],
+            *(_tuple(s.get(n, 1), rank) for n in ("stride", "dilation", "kernel_size")),
+            strict=True,
+        )
+    ]
     sizes = fault.expected.shape[1:-1]
     near = _tuple(s["padding"], rank)
     crops = tuple((p, f - p - n) for p, f, n in zip(near, full, sizes, strict=True))

@@ -60,8 +60,11 @@ def _pads(step: Step, rank: int) -> tuple[Pads, str, float]:
     if isinstance(width, int):
         width = [(width, width)] * (rank + 2)
     width = [tuple(p) if isinstance(p, list | tuple) else (p, p) for p in width]
-    return tuple(width[1 : rank + 1]), {"symmetric": "symmetric"}.get(s.get("mode", "constant"), s.get("mode", "constant")), float(
-        s.get("constant_values") or 0.0)  # fmt: skip
+    return (
+        tuple(width[1 : rank + 1]),
+        {"symmetric": "symmetric"}.get(s.get("mode", "constant"), s.get("mode", "constant")),
+        float(s.get("constant_values") or 0.0),
+    )
 
 
 def torch_window(step: Step, before: Sequence[Step], rank: int) -> Window:
@@ -84,8 +87,19 @@ def torch_window(step: Step, before: Sequence[Step], rank: int) -> Window:
     if own != "zeros":
         mode = own
     pads = tuple((a + c, b + d) for (a, b), (c, d) in zip(pads, more, strict=True))
-    return Window(kernel, stride, dilation, pads, mode, value, "", bool(s.get("ceil_mode", False)),
-                  bool(s.get("count_include_pad", True)), s.get("divisor_override"), s.get("groups", 1) or 1)  # fmt: skip
+    return Window(
+        kernel,
+        stride,
+        dilation,
+        pads,
+        mode,
+        value,
+        "",
+        bool(s.get("ceil_mode", False)),
+        bool(s.get("count_include_pad", True)),
+        s.get("divisor_override"),
+        s.get("groups", 1) or 1,
+    )
 
 
 def _t(value: Any) -> Any:
@@ -108,8 +122,12 @@ def keras_window(step: Step, before: Sequence[Step], rank: int, sizes: Sequence[
 def resolved(window: Window, sizes: Sequence[int]) -> Window:
     """The pads that Keras's rule comes to, added to the explicit ones."""
     if window.rule == "causal":
-        return replace(window, pads=tuple(
-            (a + d * (k - 1), b) for (a, b), k, d in zip(window.pads, window.kernel, window.dilation, strict=True)))  # fmt: skip
+        return replace(
+            window,
+            pads=tuple(
+                (a + d * (k - 1), b) for (a, b), k, d in zip(window.pads, window.kernel, window.dilation, strict=True)
+            ),
+        )
     if window.rule != "same":
         return window
     found = []

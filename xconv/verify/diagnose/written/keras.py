@@ -20,7 +20,7 @@ def propose(fault: Fault) -> Iterator[Proposal]:
     if fault.where == "in":
         yield from _shifted(fault)
         return
-    ours, theirs = regions(fault)
+    _, theirs = regions(fault)
     yield from _steps(fault, theirs)
     yield from _spread(fault, theirs)
     yield from _root(fault, theirs)
@@ -35,8 +35,12 @@ def _shifted(fault: Fault) -> Iterator[Proposal]:
         def run(x: Any, by: int = by) -> Any:
             return from_numpy((to_numpy(x) + by).astype(to_numpy(x).dtype))
 
-        yield Proposal("embedding.offset", f"Keras looks up indices shifted by {-by}", f"remove the shift, or add {by}{quoted(k)}",
-                       lambda m, r=run: m.insert(k.inputs[0], r, k))  # fmt: skip
+        yield Proposal(
+            "embedding.offset",
+            f"Keras looks up indices shifted by {-by}",
+            f"remove the shift, or add {by}{quoted(k)}",
+            lambda m, r=run: m.insert(k.inputs[0], r, k),
+        )
 
 
 def _steps(fault: Fault, theirs: list[Step]) -> Iterator[Proposal]:
@@ -90,7 +94,7 @@ def _root(fault: Fault, theirs: list[Step]) -> Iterator[Proposal]:
         ):
             eps = [float(c.ravel()[0]) for c in constants(below, fault.session.keras.to_numpy) if c.size == 1]
             for e in eps:
-                power = -1 if "r" == k.kind[0].lower() else 1
+                power = -1 if k.kind[0].lower() == "r" else 1
                 for says, place in (
                     ("sqrt(v) + eps", lambda v, e: np.sqrt(v) + e),
                     ("max(sqrt(v), eps)", lambda v, e: np.maximum(np.sqrt(v), e)),
@@ -107,7 +111,7 @@ def _root(fault: Fault, theirs: list[Step]) -> Iterator[Proposal]:
             for e in [float(c.ravel()[0]) for c in constants(k, fault.session.keras.to_numpy) if c.size == 1]:
                 yield _place(k, k.inputs[0], "sqrt(v + eps)", lambda x, e=e: from_numpy(np.sqrt(to_numpy(x) ** 2 + e)))
         if k.kind in ("std", "Std", "sqrt", "Sqrt"):
-            for e in [c for c in (1e-5, 1e-6, 1e-8, 1e-12)]:
+            for e in (1e-5, 1e-6, 1e-8, 1e-12):
                 yield _place(k, k.outputs[0], f"sqrt(v) + {e:g}", None, e)
 
 
