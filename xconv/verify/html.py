@@ -12,7 +12,7 @@ from .. import files
 from ..errors import need
 from .causes import CAUSES
 from .model import Report
-from .text import SENTENCES, compared, outputs
+from .text import SENTENCES, compared, outputs, seen, short, spot
 
 INK = "#010203"  # stands for the page's own text colour, which an SVG takes as currentColor
 RED = "#e5484d"
@@ -33,6 +33,9 @@ def html(report: Report) -> str:
         r=report,
         sentence=SENTENCES[report.verdict],
         causes=CAUSES,
+        names=" and ".join(map(short, report.names)),
+        seen=seen,
+        spot=spot,
         outputs=outputs(report),
         compared=compared(report),
         depth=by_depth(report),

@@ -40,7 +40,7 @@ def _parts(report: Report) -> Iterator[RenderableType]:
     colour = COLOURS[report.verdict]
     yield Text.assemble(
         (f" {report.verdict.value.upper()} ", f"bold reverse {colour}"), f"  {SENTENCES[report.verdict]}: ",
-        (" and ".join(report.names), "bold"),
+        (" and ".join(map(short, report.names)), "bold"),
     )  # fmt: skip
     yield Text(f"  {outputs(report)}", "dim")
     for number, divergence in enumerate(report.divergences, 1):
@@ -83,17 +83,27 @@ def _fault(number: int, d: Divergence) -> Iterator[RenderableType]:
     rows.add_column(overflow="fold")
     for side, place in (("torch", d.torch), ("keras", d.keras)):
         if place:
-            rows.add_row(side, where(place))
+            rows.add_row(side, where(place, d.probe))
     rows.add_row("why", d.explanation or CAUSES.get(d.cause, "cause not identified"))
     if d.remedy:
         rows.add_row("mend", Text(d.remedy, "bold"))
-    rows.add_row("apart", f"{d.difference.max_rel:.1e} relative, {d.difference.max_abs:.1e} absolute{_probe(d)}")
+    rows.add_row("apart", f"{d.difference.max_rel:.1e} relative, {d.difference.max_abs:.1e} absolute{seen(d)}")
     yield Padding(rows, (0, 0, 0, 3))
 
 
-def where(place: Place) -> Text:
+def short(name: str) -> str:
+    """What the user called a side, without its folders."""
+    return name.rpartition("/")[2]
+
+
+def spot(place: Place, probe: str) -> str:
+    """A path, or what stands for one."""
+    return place.path or ("training" if probe == "training" else "between layers")
+
+
+def where(place: Place, probe: str) -> Text:
     """Path, kind, and the user's own line."""
-    said = Text.assemble((place.path or "between layers", "bold"), f" ({place.step})")
+    said = Text.assemble((spot(place, probe), "bold"), f" ({place.step})")
     if place.source:
         said.append(f"  {place.source}", "cyan")
     if place.code:
@@ -101,8 +111,11 @@ def where(place: Place) -> Text:
     return said
 
 
-def _probe(d: Divergence) -> str:
-    return "" if d.probe in ("", "default") else f", seen by the probe {d.probe!r}"
+def seen(d: Divergence) -> str:
+    """Which run shows it, if it is not the plain one."""
+    if d.probe in ("", "default"):
+        return ""
+    return ", in training" if d.probe == "training" else f", seen by the probe {d.probe!r}"
 
 
 def _named(heading: str, lines: list[Text]) -> RenderableType:
