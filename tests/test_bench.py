@@ -58,7 +58,7 @@ def test_contenders_take_turns():
     ask, asked = workers()
     rows = list(rows_of(TASK, some("torch", "openvino"), ask, METHOD, {}))
     turns = [engine for engine, question in asked if question == "turn"]
-    assert turns == ["torch", "openvino"] * 3
+    assert turns == ["torch", "openvino", "openvino", "torch", "torch", "openvino"]
     assert [row.contender for row in rows] == ["torch", "openvino"]
     assert all(row.check == "agree" and row.runs == 9 and len(row.turns) == 3 for row in rows)
 
@@ -107,8 +107,8 @@ def row(**words):
 
 
 def test_a_ratio_is_taken_turn_by_turn():
-    slow = row(turns=(2.0, 4.0, 2.0), median=2.0)
-    fast = row(turns=(1.0, 2.0, 1.0), median=1.0)  # the machine was slow in the second turn, for both
+    slow = row(floors=(2.0, 4.0, 2.0))
+    fast = row(floors=(1.0, 2.0, 1.0))  # the machine was slow in the second turn, for both
     found = figures.ratio(slow, fast)
     assert (found.value, found.lower, found.upper) == (2.0, 2.0, 2.0)
     assert found.slower

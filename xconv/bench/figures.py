@@ -44,6 +44,7 @@ class Row:
     bytes: int  # that a step moves at least
     group: str = ""  # the comparison between blocks that it belongs to
     turns: tuple[float, ...] = ()  # the median of each turn
+    floors: tuple[float, ...] = ()  # the fastest sample of each turn
     median: float = 0.0
     least: float = 0.0  # the fastest sample
     lower: float = 0.0  # quartiles of all samples
@@ -83,7 +84,7 @@ class Row:
 
 def read(row: Mapping[str, Any]) -> Row:
     """A row from JSON."""
-    return Row(**{**row, "shape": tuple(row["shape"]), "turns": tuple(row["turns"])})
+    return Row(**{**row, "shape": tuple(row["shape"]), "turns": tuple(row["turns"]), "floors": tuple(row["floors"])})
 
 
 def moved_bytes(x: Sequence[int], outputs: int, weights: int, dtype: str, training: bool) -> int:
@@ -109,8 +110,10 @@ def statistics(turns: Sequence[Sequence[float]]) -> dict[str, Any]:
     """Median, quartiles and number of all samples, and the median of each turn."""
     samples = [s for turn in turns for s in turn]
     lower, _, upper = quantiles(samples, n=4) if len(samples) > 1 else (samples[0],) * 3
-    return {"turns": tuple(median(t) for t in turns), "median": median(samples), "least": min(samples), "lower": lower,
-            "upper": upper, "runs": len(samples)}  # fmt: skip
+    return {
+        "turns": tuple(median(t) for t in turns), "floors": tuple(min(t) for t in turns), "median": median(samples),
+        "least": min(samples), "lower": lower, "upper": upper, "runs": len(samples),
+    }  # fmt: skip
 
 
 def held(
@@ -150,7 +153,10 @@ def shares(
 
 @dataclass(frozen=True)
 class Ratio:
-    """How one row's time compares with another's that took turns with it: the median over turns, and their range."""
+    """How one row's time compares with another's that took turns with it: the median over turns, and their range.
+
+    Of each turn the fastest sample counts, since whatever else the machine does can only lengthen a step.
+    """
 
     value: float
     lower: float
@@ -170,7 +176,7 @@ class Ratio:
 
 def ratio(over: Row, under: Row) -> Ratio:
     """Turn by turn, since a machine that slows down slows both."""
-    found = [a / b for a, b in zip(over.turns, under.turns, strict=True)]
+    found = [a / b for a, b in zip(over.floors, under.floors, strict=True)]
     return Ratio(median(found), min(found), max(found), over, under)
 
 

@@ -138,8 +138,8 @@ def rows_of(
             ready[s.key] = s.ask(ask, prepare, s.trial, s.leaves, method.patience, method.least, model)
         except WorkerFailed as failure:
             failed[s.key] = _said(failure)
-    for _ in range(method.turns):
-        for s in subjects:
+    for k in range(method.turns):
+        for s in subjects if k % 2 == 0 else reversed(subjects):  # so that nobody always follows the same neighbour
             if s.key not in failed:
                 try:
                     turns[s.key].append(s.ask(ask, turn, method.seconds))
