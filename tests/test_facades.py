@@ -17,12 +17,6 @@ from xconv.parity.work import channels_last
 FIRST = [pytest.param(block, block.cases[0], id=name) for name, block in blocks().items()]
 
 
-@pytest.fixture(autouse=True)
-def _float32():
-    keras.config.set_floatx("float32")
-    keras.config.set_dtype_policy("float32")
-
-
 def keras_input(block, case):
     x = numbers(case.shape, 1)
     return np.ascontiguousarray(channels_last(x)) if block.keras_layout(case.config) == "channels_last" else x

@@ -15,12 +15,6 @@ from xconv.frameworks import torch as torch_door
 DTYPES = ("float64", "float32", "float16", "bfloat16")
 
 
-@pytest.fixture(autouse=True)
-def _float32():
-    keras.config.set_floatx("float32")
-    keras.config.set_dtype_policy("float32")
-
-
 def chain(classes=5):
     """A torch chain and its Keras port, with other names."""
     ours = nn.Sequential(
