@@ -150,6 +150,28 @@ def test_applications_of_keras_are_written_directly(tmp_path):
     assert folded.nodes < done.nodes
 
 
+@pytest.mark.parametrize("opset", [13, 17, 22, 26])
+def test_models_are_right_at_old_and_new_opsets(opset, tmp_path):
+    model = nn.Sequential(Same(3, 8, 3, stride=2), nn.GroupNorm(2, 8), nn.Hardswish(), nn.PixelShuffle(2), nn.Mish(),
+                          nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.LayerNorm(2), nn.Linear(2, 3))  # fmt: skip
+    done = export(seeded(model), tmp_path / "m.onnx", (2, 3, 8, 7), opset=opset, runtimes=RUNTIMES)
+    assert (done.route, done.opset) == ("direct", opset)
+
+
+def test_several_inputs_and_outputs_keep_their_order(tmp_path):
+    class Two(nn.Module):
+        def forward(self, image, mask):
+            y = image * mask
+            return {"first": y, "second": y.mean((2, 3))}
+
+    done = export(Two(), tmp_path / "t.onnx", [(2, 3, 8, 6), (2, 1, 8, 6)])
+    assert (list(done.inputs), list(done.outputs)) == (["image", "mask"], ["y0", "y1"])
+    a, b = keras.Input((8, 6, 3)), keras.Input((8, 6, 1))
+    model = keras.Model([a, b], [a * b, layers.GlobalAveragePooling2D()(a - b)])
+    done = export(model, tmp_path / "k.onnx")
+    assert (list(done.inputs), done.outputs["y1"]) == (["x0", "x1"], ("N", 3))
+
+
 # --- the silent failures that other exporters are known for ---
 
 

@@ -7,8 +7,9 @@ users' own models name their framework in the metadata.
 """
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from ..errors import XconvError
 from . import check, files
 from .float64 import lower
 from .graph import OPSET, Graph
-from .hold import hold, record, remember, wide_of
+from .hold import hold, record, remember
 from .kit import NotKnown
 from .quantize import Cost, quantised
 from .runtimes import Runtime, chosen, runtimes
@@ -262,17 +263,20 @@ def _held(
         ExportError: of the first graph, if none does.
     """
 
-    def held(model: onnx.ModelProto, route: str, why: str):
+    def held(found: tuple[onnx.ModelProto, str, str], write: Callable[[Options], tuple[onnx.ModelProto, str, str]]):
+        model, route, why = found
         model = lower(model) if options.lower else model
         onnx.checker.check_model(skeleton(model), full_check=True)
-        return model, route, why, hold(model, source, engines, options, exact, wide_of(source, model, route, options))
+        again = (lambda wide: write(wide)[0]) if route in ("block", "direct") else None
+        return model, route, why, hold(model, source, engines, options, exact, again)
 
     try:
-        return held(*first)
+        return held(first, source.write)
     except check.ExportError as error:
-        for write in source.others:
+        for other in source.others:
+            write = partial(other, why=str(error))
             try:
-                return held(*write(options, str(error)))
+                return held(write(options), write)
             except (XconvError, NotKnown):  # the first graph's own error says more
                 continue
         raise

@@ -5,13 +5,13 @@ side by side on the channel axis and multiply by the weights laid out alike. Siz
 is the same on an input spread with zeros, with the taps turned around; pooling by averages sums the slices.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from itertools import product
 from math import prod
 
 import numpy as np
 import onnx
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto, helper, numpy_helper, shape_inference
 
 from ..errors import XconvError
 from .graph import Graph
@@ -24,8 +24,9 @@ def widen(model: onnx.ModelProto) -> onnx.ModelProto:
     wide = onnx.ModelProto()
     wide.CopyFrom(model)
     floats = (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.BFLOAT16)
+    scales = {name for node in wide.graph.node if node.op_type == "Resize" for name in node.input[1:3]}
     for i, tensor in enumerate(wide.graph.initializer):
-        if tensor.data_type in floats:
+        if tensor.data_type in floats and tensor.name not in scales:  # ONNX has them in float32 always
             array = numpy_helper.to_array(tensor).astype("float64")
             wide.graph.initializer[i].CopyFrom(numpy_helper.from_array(array, tensor.name))
     for info in (*wide.graph.input, *wide.graph.output, *wide.graph.value_info):
@@ -35,11 +36,14 @@ def widen(model: onnx.ModelProto) -> onnx.ModelProto:
         for attribute in node.attribute:
             if node.op_type == "Cast" and attribute.name == "to" and attribute.i in floats:
                 attribute.i = TensorProto.DOUBLE
-    return wide
+    return lower(wide, FLOAT32_INSIDE)
 
 
-def lower(model: onnx.ModelProto) -> onnx.ModelProto:
+def lower(model: onnx.ModelProto, only: Container[str] | None = None) -> onnx.ModelProto:
     """The same function with operators that ONNX Runtime has in double.
+
+    Args:
+        only: the operators to rewrite; all that are known by default.
 
     Raises:
         XconvError: for an operator that it lacks and that is not rewritten here.
@@ -49,10 +53,13 @@ def lower(model: onnx.ModelProto) -> onnx.ModelProto:
     pen = Graph({}, opset=model.opset_import[0].version, dtype=np.dtype("float64"))
     for tensor in model.graph.initializer:
         pen._initializers[tensor.name] = tensor
+    ranks = _ranks(model)
     for node in model.graph.node:
         settings = {a.name: helper.get_attribute_value(a) for a in node.attribute}
-        if node.op_type in LOWERED:
-            done = LOWERED[node.op_type](_Pen(pen, node.output[0], arrays), *node.input, **settings)
+        if node.op_type in (LOWERED if only is None else only):
+            done = LOWERED[node.op_type](
+                _Pen(pen, node.output[0], arrays, ranks.get(node.input[0], 0)), *node.input, **settings
+            )
             pen._nodes[_writer(pen, done)].output[:] = [node.output[0]]
         else:
             node.name = f"{node.op_type}_{len(pen._nodes)}"  # its old number may be that of a node just written
@@ -77,11 +84,26 @@ def _writer(pen: Graph, value: str) -> int:
     return next(i for i, node in enumerate(pen._nodes) if value in node.output)
 
 
+def _ranks(model: onnx.ModelProto) -> dict[str, int]:
+    from .shapes import skeleton
+
+    inferred = shape_inference.infer_shapes(skeleton(model)).graph
+    known = (*inferred.input, *inferred.value_info, *inferred.output)
+    return {v.name: len(v.type.tensor_type.shape.dim) for v in known}
+
+
 class _Pen:
     """The pen, with constants named after the node that they replace."""
 
-    def __init__(self, graph: Graph, name: str, arrays: dict[str, np.ndarray]):
-        self.graph, self.name, self.arrays = graph, name, arrays
+    def __init__(self, graph: Graph, name: str, arrays: dict[str, np.ndarray], rank: int):
+        self.graph, self.name, self.arrays, self._rank = graph, name, arrays, rank
+
+    @property
+    def rank(self) -> int:
+        """Of the node's first input."""
+        if not self._rank:
+            raise XconvError(f"{self.name}: the rank of its input is not known")
+        return self._rank
 
     def __getattr__(self, op: str):
         return getattr(self.graph, op)
@@ -232,10 +254,27 @@ def _sum(g: _Pen, parts: list[str]) -> str:
 
 
 def _global_average_pool(g, x):
-    # Rank is not an attribute here: the axes behind the second, however many there are.
-    rank = g.Size(g.Shape(x))
-    axes = g.Range(g.const("second", np.int64(2)), rank, g.const("step", np.int64(1)))
-    return g.ReduceMean(x, axes, keepdims=1)
+    return g.ReduceMean(x, g.const("axes", list(range(2, g.rank))), keepdims=1)
+
+
+def _layer_norm(g, x, scale, shift="", *, axis=-1, epsilon=1e-5, stash_type=1):
+    """ONNX's operator computes mean and variance in float32 at most."""
+    axes = g.const("axes", list(range(axis if axis < 0 else axis - g.rank, 0)))
+    d = g.Sub(x, g.ReduceMean(x, axes, keepdims=1))
+    spread = g.Sqrt(g.Add(g.ReduceMean(g.Mul(d, d), axes, keepdims=1), g.const("epsilon", float(epsilon))))
+    y = g.Mul(g.Div(d, spread), scale)
+    return g.Add(y, shift) if shift else y
+
+
+def _instance_norm(g, x, scale, shift, *, epsilon=1e-5):
+    axes, column = g.const("axes", list(range(2, g.rank))), (-1,) + (1,) * (g.rank - 2)
+    d = g.Sub(x, g.ReduceMean(x, axes, keepdims=1))
+    spread = g.Sqrt(g.Add(g.ReduceMean(g.Mul(d, d), axes, keepdims=1), g.const("epsilon", float(epsilon))))
+    y = g.Mul(g.Div(d, spread), g.const("scale", g.array(scale).reshape(column)))
+    return g.Add(y, g.const("shift", g.array(shift).reshape(column)))
+
+
+FLOAT32_INSIDE = frozenset({"LayerNormalization"})
 
 
 def _gemm(g, a, w, b="", *, transA=0, transB=0, alpha=1.0, beta=1.0):
@@ -261,4 +300,6 @@ LOWERED: dict[str, Callable[..., str]] = {
     "ConvTranspose": _conv_transpose,
     "AveragePool": _average_pool,
     "GlobalAveragePool": _global_average_pool,
+    "InstanceNormalization": _instance_norm,
+    "LayerNormalization": _layer_norm,
 }

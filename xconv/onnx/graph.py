@@ -57,14 +57,14 @@ class Graph:
         paths = [f"{path}.{n}" if path else n for n in ("weight", "bias", "running_mean", "running_var")]
         return tuple(self.weight(p) for p in paths if self._prefix + p in self._given)
 
-    def constant(self, name: str, value: Any) -> str:
-        """An initializer; floats take the dtype of the weights.
+    def constant(self, name: str, value: Any, as_is: bool = False) -> str:
+        """An initializer; floats take the dtype of the weights, unless it is to stay `as_is`.
 
         Raises:
             ValueError: if the name is taken by another value.
         """
         array = np.asarray(value)
-        return self._initializer(name, array.astype(self.dtype) if array.dtype.kind == "f" else array)
+        return self._initializer(name, array if as_is or array.dtype.kind != "f" else array.astype(self.dtype))
 
     def _initializer(self, name: str, array: np.ndarray) -> str:
         tensor = numpy_helper.from_array(np.ascontiguousarray(array).reshape(array.shape), name)

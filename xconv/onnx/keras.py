@@ -76,7 +76,7 @@ def source(model: keras.Layer, shapes: Sequence[Sequence[int]] | None, name: str
     def run(dtype: str):
         there = model if dtype == str(model.compute_dtype) else double(model, dtype, given)
         return lambda xs: [
-            channels_first(y) for y in run_keras(there, _packed(there, [channels_last(_as(x, dtype)) for x in xs]))
+            channels_first(y) for y in run_keras(_listed(there), [channels_last(_as(x, dtype)) for x in xs])
         ]
 
     return Source(name, "keras", given, write, run, (fixed, theirs))
@@ -86,9 +86,11 @@ def _as(x: np.ndarray, dtype: str) -> np.ndarray:
     return x.astype(dtype) if x.dtype.kind != "i" else x
 
 
-def _packed(model: Any, xs: list[np.ndarray]) -> list[Any]:
+def _listed(model: Any) -> Any:
     """A functional model of several inputs takes them as one list."""
-    return [xs] if len(xs) > 1 and isinstance(model, keras.Model) and hasattr(model, "_functional") else xs
+    if len(getattr(model, "inputs", None) or []) < 2:
+        return model
+    return lambda *xs, training=False: model(list(xs), training=training)
 
 
 def own_shapes(model: Any) -> list[tuple[int | None, ...]] | None:

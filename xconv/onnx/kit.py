@@ -77,8 +77,11 @@ def square(g: Graph, x: str) -> str:
 
 
 def layer_norm(g: Graph, x: str, axis: int, scale: str, shift: str, epsilon: float) -> str:
-    """Over `axis` (negative) and all behind it; scale and shift have the normalised shape."""
-    if g.opset >= 17:
+    """Over `axis` (negative) and all behind it; scale and shift have the normalised shape.
+
+    ONNX's operator computes mean and variance in float32 at most, so float64 is written out.
+    """
+    if g.opset >= 17 and g.dtype != np.dtype("float64"):
         return g.LayerNormalization(x, scale, *([shift] if shift else []), axis=axis, epsilon=epsilon)
     axes = ints(g, range(axis, 0))
     d = g.Sub(x, g.ReduceMean(x, axes, keepdims=1))
@@ -88,13 +91,13 @@ def layer_norm(g: Graph, x: str, axis: int, scale: str, shift: str, epsilon: flo
 
 
 def group_norm(g: Graph, x: str, groups: int, rank: int, channels: int, scale: str, shift: str, epsilon: float) -> str:
-    """`scale` and `shift` are vectors over the channels, or empty."""
+    """`scale` and `shift` are vectors over the channels, or empty.
+
+    ONNX's GroupNormalization is avoided: it means another thing before opset 21, and shape inference stops at it.
+    """
     if groups == channels:
         ones = [scale or const(g, np.ones(channels), "ones"), shift or const(g, np.zeros(channels), "zeros")]
         return g.InstanceNormalization(x, *ones, epsilon=epsilon)
-    if g.opset >= 21:
-        ones = [scale or const(g, np.ones(channels), "ones"), shift or const(g, np.zeros(channels), "zeros")]
-        return g.GroupNormalization(x, *ones, num_groups=groups, epsilon=epsilon)
     apart = g.Reshape(x, ints(g, [0, groups, -1]))
     unit = [const(g, np.ones(groups), "ones"), const(g, np.zeros(groups), "zeros")]
     y = g.Reshape(g.InstanceNormalization(apart, *unit, epsilon=epsilon), g.Shape(x))
@@ -167,13 +170,9 @@ def resize(
         settings |= {"coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
     if how == "cubic":
         settings["cubic_coeff_a"] = -0.75
-    if scales is not None:
-        return g.Resize(
-            x,
-            "",
-            g.constant(f"scales_{'_'.join(map(str, scales))}", np.asarray([1, 1, *scales], "float32")),
-            **settings,
-        )
+    if scales is not None:  # always float32, whatever the graph's dtype
+        factors = np.asarray([1, 1, *scales], "float32")
+        return g.Resize(x, "", g.constant(f"scales_{'_'.join(map(str, scales))}", factors, as_is=True), **settings)
     assert sizes is not None
     head = g.Slice(g.Shape(x), ints(g, [0]), ints(g, [2]))
     return g.Resize(x, "", "", g.Concat(head, ints(g, sizes), axis=0), **settings)

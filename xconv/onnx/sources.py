@@ -44,7 +44,7 @@ class Source:
     write: Callable[[Options], tuple[onnx.ModelProto, str, str]]  # the model, its route, and why it is not direct
     run: Callable[[str], Run] | None  # dtype to a function on arrays, channels first
     # What else to write if the first graph does not compute what the source does, given the reason.
-    others: Sequence[Callable[[Options, str], tuple[onnx.ModelProto, str, str]]] = ()
+    others: Sequence[Callable[..., tuple[onnx.ModelProto, str, str]]] = ()
 
 
 def block_source(block: Block, case: Case, weights: Any = None, framework: str | None = None) -> Source:

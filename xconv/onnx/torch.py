@@ -8,6 +8,7 @@ graph that comes out is the model's own, with the names of its parameters. Arith
 import copy
 import tempfile
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 
 import onnx
@@ -40,18 +41,22 @@ def source(model: torch.nn.Module, shapes: Sequence[Sequence[int]] | None, name:
     model = copy.deepcopy(model).eval()
     given = tuple(tuple(s) for s in shapes)
 
+    @cache
+    def calls(at: tuple[tuple[int, ...], ...], fixed: bool) -> torch.export.ExportedProgram:
+        return program(model, at, fixed)
+
     def write(options: Options) -> tuple[onnx.ModelProto, str, str]:
         reason = None
         for at in traced(model, given):
             try:
-                return walk(model, given, options, at), "direct", ""
+                return walk(calls(at, False), model, given, options), "direct", ""
             except NotKnown as error:
                 reason = reason or str(error)
         return fallback(model, given, options, reason or ""), "torch.onnx", reason or ""
 
     def fixed(options: Options, why: str) -> tuple[onnx.ModelProto, str, str]:
-        at = [[max(s, 2) if axis == 0 else s for axis, s in enumerate(shape)] for shape in given]
-        return walk(model, given, options, at, fixed=True), "direct", f"with open sizes {why}"
+        at = tuple(tuple(max(s, 2) if axis == 0 else s for axis, s in enumerate(shape)) for shape in given)
+        return walk(calls(at, True), model, given, options), "direct", f"with open sizes {why}"
 
     def theirs(options: Options, why: str) -> tuple[onnx.ModelProto, str, str]:
         return fallback(model, given, options, why), "torch.onnx", why
@@ -63,7 +68,7 @@ def source(model: torch.nn.Module, shapes: Sequence[Sequence[int]] | None, name:
     return Source(name, "torch", given, write, run, (fixed, theirs))
 
 
-def traced(model: torch.nn.Module, shapes: Sequence[Sequence[int]]) -> list[Sequence[Sequence[int]]]:
+def traced(model: torch.nn.Module, shapes: Sequence[Sequence[int]]) -> list[tuple[tuple[int, ...], ...]]:
     """Shapes to trace at, the likeliest to hold for others first.
 
     A forward that pads for "same" often asks whether both sides are padded alike, and has two answers; at even sizes it
@@ -71,7 +76,8 @@ def traced(model: torch.nn.Module, shapes: Sequence[Sequence[int]]) -> list[Sequ
     """
 
     def with_sizes(change):
-        return [[change(s) if a > 1 else max(s, 2) if a == 0 else s for a, s in enumerate(shape)] for shape in shapes]
+        sizes = ((change(s) if a > 1 else max(s, 2) if a == 0 else s for a, s in enumerate(shape)) for shape in shapes)
+        return tuple(map(tuple, sizes))
 
     ways = [with_sizes(lambda s: s + s % 2), with_sizes(lambda s: s), with_sizes(lambda s: s + 1)]
     return [way for k, way in enumerate(ways) if way not in ways[:k]]
@@ -92,18 +98,13 @@ def program(
 
 
 def walk(
-    model: torch.nn.Module,
-    shapes: Sequence[Sequence[int]],
-    options: Options,
-    at: Sequence[Sequence[int]] | None = None,
-    fixed: bool = False,
+    done: torch.export.ExportedProgram, model: torch.nn.Module, shapes: Sequence[Sequence[int]], options: Options
 ) -> onnx.ModelProto:
-    """The model's own graph, traced at the shapes `at`.
+    """The graph of a traced model.
 
     Raises:
         NotKnown: for a call that is not written directly.
     """
-    done = program(model, at or shapes, fixed)
     kind = numpy_dtype(options.dtype)
     signature = done.graph_signature
     held = {**signature.inputs_to_parameters, **signature.inputs_to_buffers,
