@@ -90,8 +90,10 @@ def runner(trial: Trial, leaves: Sequence[Leaf], x: np.ndarray) -> Runner:
 
     parameters = [p for p in model.parameters() if p.requires_grad]
     given.requires_grad_()
+    model.eval()  # a training pass would move the statistics that the answer depends on
     with torch.no_grad():
         cotangents = [torch.randn_like(y) for y in door._flat(model(given))]
+    model.train()
 
     def both():
         return torch.autograd.grad(forward(), [given, *parameters], cotangents, allow_unused=True)
