@@ -30,7 +30,7 @@ def Residual(
 
         def call(self, x, training=None):
             x = ops.relu(self.first_norm(self.first(x), training=training))
-            x = ops.relu(self.second_norm(self.second(x), training=training) + x)
+            x = ops.relu(self.second_norm(self.second(x), training=always_batch or training) + x)
             return self.head(ops.mean(x, axis=(1, 2)))
 
     model = Block()
