@@ -20,7 +20,9 @@ def bench(
     tools: Annotated[bool, typer.Option("--tools", help="Also time transfer, export, verify and parity.")] = False,
     threads: Annotated[int, typer.Option(min=1, help="Threads of every framework.")] = 1,
     turns: Annotated[int, typer.Option(min=0, help="Turns of each contender; 0: 3 quick, 7 else.")] = 0,
-    seconds: Annotated[float, typer.Option(min=0, help="Stop taking new sizes after this long; 0: never.")] = 0,
+    seconds: Annotated[
+        float | None, typer.Option(min=0, help="Take no new size after so long; 0: never. 300 if quick, else 0.")
+    ] = None,
     json: Annotated[Path | None, typer.Option(help="Write all rows here.")] = None,
     html: Annotated[Path | None, typer.Option(help="Write a page with plots here.")] = None,
     compare: Annotated[Path | None, typer.Option(help="A JSON file of this machine to compare with.")] = None,
@@ -42,7 +44,8 @@ def bench(
     )  # fmt: skip
     if old:
         report.same_machine(old, plan)
-    run = session.run(plan, report.console(), seconds=seconds, ray=ray, tools=tools)
+    limit = (300 if quick else 0) if seconds is None else seconds
+    run = session.run(plan, report.console(), seconds=limit, ray=ray, tools=tools)
     raise typer.Exit(report.finish(run, json, html, old))
 
 

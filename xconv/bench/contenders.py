@@ -1,7 +1,7 @@
 """Contenders: what is timed. An engine of the parity suite with its memory format, its graph and its devices."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from typing import Any
 
@@ -61,7 +61,11 @@ CONTENDERS = {
         Contender("openvino", "openvino", dtypes=("float32",), passes=PASSES[:1]),
     )
 }  # fmt: skip
-QUICK = ("torch", "torch-last", "tensorflow-graph", "tensorflow-xla", "jax", "onnxruntime", "openvino")
+# In quick runs, and the steps of those that take long to prepare for the backward pass.
+QUICK = {
+    "torch": (), "torch-last": PASSES[:1], "tensorflow-graph": (), "tensorflow-xla": PASSES[:1], "jax": (),
+    "onnxruntime": (), "openvino": (),
+}  # fmt: skip
 GPU_DTYPES = ("float32", "bfloat16", "tf32", "float16")
 
 
@@ -75,7 +79,9 @@ def chosen(names: Sequence[str], devices: Sequence[str], quick: bool = False) ->
         if device not in DEVICES:
             raise XconvError(one_of("device", device, DEVICES))
     if not names:
-        pool: Any = [CONTENDERS[n] for n in QUICK] if quick and "cuda" not in devices else CONTENDERS.values()
+        pool: Any = CONTENDERS.values()
+        if quick and "cuda" not in devices:
+            pool = [replace(CONTENDERS[n], passes=p) if p else CONTENDERS[n] for n, p in QUICK.items()]
         return [c for c in pool if not c.missing() and set(devices) & set(c.devices)]
     found = []
     for name in names:

@@ -71,11 +71,11 @@ def tasks(
     return [
         Task(name, case, device, dtype, training)
         for device in devices
-        for dtype in dtypes  # outside, so that a run that ends early has whole dtypes
+        for dtype in dtypes  # dtypes and steps outside, so that a run that ends early has every block in some
         if device == "cuda" or dtype != "tf32"
+        for training in passes
         for name in names or blocks()
         for case in timed(block(name), quick, device)
-        for training in passes
     ]
 
 
