@@ -17,6 +17,7 @@ import numpy as np
 
 from ..carry import Leaf
 from ..errors import TransferError, XconvError
+from ..rules import Rule, flattened
 from .align import align
 from .compare import channels, output_move
 from .diagnose import place
@@ -24,6 +25,7 @@ from .holders import Holder, carry_part, holders, row_for
 from .inputs import draw, keras_layouts
 from .match import AGREE_OUTPUT, difference, laid_out, scrambled
 from .model import Difference, Divergence, Ref, Report, Step, Trace, Verdict
+from .transfer import flat_before
 
 VERSION = 1
 LIMIT = 64 * 2**30  # bytes that an archive may claim to hold
@@ -100,21 +102,27 @@ def _carry(other: Recorded, held: Sequence[Holder], s: Any, trace: Trace, kind: 
     mine = [Leaf(h.path, h.kind, {n: s.to_numpy(w) for n, w in h.weights.items()}) for h in held]
     if other.trace.side == kind:
         raise XconvError(f"the other archive is {kind}'s too")
-    both = (other, held) if kind == "keras" else (held, other)
+    traces = (other.trace, trace) if kind == "keras" else (trace, other.trace)
     if kind == "keras":
         found = align(other.trace, trace, other.holders, held, other.leaves, mine)
     else:
         found = align(trace, other.trace, held, other.holders, mine, other.leaves)
-    del both
     for t, k in found.pairs:
         source, target = (t, k) if kind == "keras" else (k, t)
-        row = row_for(t, k)
+        row = _row(traces, t, k)
         if row is None:
             raise TransferError(f"no rule carries {source} to {target}")
         given = next(leaf for leaf, h in zip(other.leaves, other.holders, strict=True) if h is source)
         room = next(leaf for leaf, h in zip(mine, held, strict=True) if h is target)
         for name, array in carry_part(given, room, other.trace.side, row)[0].weights.items():
             s.write(target.weights[name], array)
+
+
+def _row(traces: tuple[Trace, Trace], t: Holder, k: Holder) -> Rule | None:
+    """The rule of a pair; a dense layer after a flatten takes torch's features in torch's order."""
+    if t.kind == "Linear" and k.kind == "Dense" and (sizes := flat_before(*traces, t.step, k.step)):
+        return flattened(sizes[0], sizes[1:])
+    return row_for(t, k)
 
 
 def _save(
@@ -265,7 +273,7 @@ def _unequal(found: Any, torch: Recorded, keras: Recorded) -> list[str]:
     at_k = {id(h): leaf for h, leaf in zip(keras.holders, keras.leaves, strict=True)}
     names = []
     for t, k in found.pairs:
-        row = row_for(t, k)
+        row = _row((torch.trace, keras.trace), t, k)
         if row is None:
             continue
         try:
@@ -295,7 +303,7 @@ def _parted(found: Any, torch: Recorded, keras: Recorded) -> list[Divergence]:
                     Divergence(
                         place(ours),
                         place(step),
-                        Difference(float("nan"), float("nan")),
+                        _apart(torch.values.get(ours.outputs[0]), keras.values.get(step.outputs[0])),
                         "recorded",
                         explanation=f"cause not identified: {step.name} {how}; compare the live models to prove one",
                     )
@@ -304,6 +312,15 @@ def _parted(found: Any, torch: Recorded, keras: Recorded) -> list[Divergence]:
         if echo:
             wrong.update(step.outputs)
     return listed
+
+
+def _apart(a: np.ndarray | None, b: np.ndarray | None) -> Difference:
+    """How far torch's value is from Keras's, channels first or last; infinitely if neither layout fits."""
+    if a is not None and b is not None:
+        for moved in (np.moveaxis(a, 1, -1) if a.ndim > 2 else a, a):
+            if moved.shape == b.shape:
+                return difference(moved, b)
+    return Difference(float("inf"), float("inf"))
 
 
 def _alike(a: np.ndarray | None, b: np.ndarray | None, step: Step) -> bool:
