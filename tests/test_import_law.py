@@ -1,4 +1,4 @@
-"""A file's name says what it may import: torch.py torch, keras.py keras (and its backends), and no other any framework."""
+"""A file's name says what it may import: torch.py torch, keras.py keras, and no other any framework."""
 
 import ast
 import subprocess
@@ -9,7 +9,7 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "xconv"
 FRAMEWORKS = {"torch", "keras", "tensorflow", "jax"}
-# keras.py may reach through Keras to the backend that it runs on; all else keeps to its own framework.
+# Inside its functions keras.py may reach through Keras to the backend that it runs on.
 MAY = {"torch": {"torch"}, "keras": {"keras"}}
 
 

@@ -206,7 +206,7 @@ def _split(allowed: dict[str, float]) -> dict[str, dict[str, float]]:
 def run(todo: Sequence[Task | FormTask], engines: Sequence[e.Engine], threads: int = 3) -> Iterator[list[Row]]:
     """The rows of each task, in the order in which tasks end."""
     for kind in {task.inputs for task in todo if isinstance(task, Task)}:
-        inputs(kind, (1, 3, 2, 2), INPUT_SEED, "float32")  # what reads pictures is imported here, not by threads at once
+        inputs(kind, (1, 3, 2, 2), INPUT_SEED, "float32")  # imports what reads pictures, before threads do so at once
     with e.Workers() as workers, ThreadPoolExecutor(threads) as pool:
         futures = [pool.submit(lambda task: list(rows_of(task, engines, workers.ask)), task) for task in todo]
         try:
