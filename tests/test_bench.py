@@ -215,3 +215,17 @@ def test_a_run_writes_rows_and_a_page_and_compares_with_itself(tmp_path):
     refused = xconv(*words, "--compare", files[0])
     assert refused.returncode == 2
     assert "another machine" in refused.stderr
+
+
+def test_the_answer_is_that_before_training_moves_the_statistics():
+    from xconv.bench import torch as bench_torch
+    from xconv.bench import work
+
+    case = block("conv_norm").cases[0]
+    trial = work.Trial("conv_norm", case.config, case.shape, contenders.CONTENDERS["torch"], training=True)
+    weights = work.weights(work.sketch("conv_norm", case.config), "float32")
+    runner = bench_torch.runner(trial, weights, work.x_of(trial))
+    exact = bench_torch.exact_outputs(trial, weights, work.x_of(trial))
+    assert np.allclose(runner.outputs()[0], exact[0], atol=1e-5)
+    assert runner.run(2) > 0
+    assert not np.allclose(runner.outputs()[0], exact[0], atol=1e-5)  # and it can be seen when they have moved
