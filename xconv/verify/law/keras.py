@@ -7,11 +7,14 @@ gives the step's answer, or the answer itself is a float32 number next to the ex
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import keras
 import numpy as np
 
 from ...frameworks.keras import from_numpy, to_numpy
 from ..compare import Session
 from ..diagnose.activation.describe import keras_act
+from ..diagnose.norm.keras import keras_norm
+from ..load.keras import weights_of
 from ..machine import Machine
 from ..match import FLOAT32, agree, difference
 from ..model import Ref, Step
@@ -32,6 +35,8 @@ def _f32(value: Any) -> Any:
 
 def candidates(step: Step) -> Iterator[tuple[Callable[[Any], Any], list[Callable[[Any], Any]] | None, str]]:
     """The exact function of a step, the same with rounded constants, and what to call it."""
+    if keras.backend.backend() != "tensorflow":
+        yield from _narrow(step)
     act = keras_act(step)
     if act is None and step.kind in (
         "Activation",
@@ -59,13 +64,35 @@ def candidates(step: Step) -> Iterator[tuple[Callable[[Any], Any], list[Callable
         if given_mean is not None and given_var is not None:
             m, v = (np.asarray(x, np.float64).reshape(y.shape) if np.size(x) == y.size else np.asarray(x, np.float64)
                     for x, y in ((given_mean, mean), (given_var, var)))  # fmt: skip
+
             def exact(x):
                 return (x - constant(m, x)) / constant(np.maximum(np.sqrt(v), 1e-7), x)
+
             yield exact, None, f"{step.name} keeps its statistics in float32"
     if step.kind in ("UpSampling2D", "Resizing", "resize", "ResizeBilinear", "image_resize"):
         matrices = _bilinear(step)
         if matrices is not None:
             yield (lambda x: resample(x, matrices)), None, f"{step.name} interpolates in float32"
+
+
+def _narrow(step: Step) -> Iterator[tuple[Callable[[Any], Any], None, str]]:
+    """Keras on JAX and on torch takes means, moments and products of float64 tensors in float32."""
+    says = f"{step.name} computes in float32 on Keras's {keras.backend.backend()} backend"
+    if len(step.inputs) != 1:
+        return
+    weights = {n: np.asarray(to_numpy(w)) for n, w in weights_of(step.owner).items()} if step.owner is not None else {}
+    norm = keras_norm(step, weights, step.shapes[0]) if step.kind.endswith("Normalization") else None
+    if norm is not None:
+        yield norm, None, says
+    if step.kind == "Dense" and "kernel" in weights:
+        yield lambda x: from_numpy(to_numpy(x) @ weights["kernel"] + weights.get("bias", 0.0)), None, says
+    if step.kind.startswith("GlobalAveragePooling"):
+        keep = bool(step.settings.get("keepdims"))
+        yield lambda x: from_numpy(to_numpy(x).mean(tuple(range(1, x.ndim - 1)), keepdims=keep)), None, says
+    if step.kind in ("mean", "Mean"):
+        axis, keep = step.settings.get("axis"), bool(step.settings.get("keepdims"))
+        at = tuple(axis) if isinstance(axis, list | tuple) else axis
+        yield lambda x: from_numpy(np.asarray(to_numpy(x).mean(at, keepdims=keep))), None, says
 
 
 def _rounded_activation(name: str, given: Any) -> list[Callable[[Any], Any]]:
@@ -142,8 +169,10 @@ def _try(session: Session, machine: Machine, step: Step, exact: Any, rounded: An
         shape = to_numpy(x).shape
         antialias = bool(step.settings.get("antialias", False))
         matrices = [line(n, m, antialias) for n, m in zip(shape[1:3], step.shapes[0][1:3], strict=True)]
+
         def exact(x):
             return resample(x, matrices)
+
     try:
         true = to_numpy(exact(x))
     except Exception:  # the exact form does not apply to this input: no law is claimed
@@ -157,7 +186,9 @@ def _try(session: Session, machine: Machine, step: Step, exact: Any, rounded: An
         narrow = np.array_equal(given, given.astype(np.float32).astype(given.dtype))
         # A coordinate of up to n positions is rounded to n 2^-24, and stands in two weights on each axis.
         room = 4 * max(8, *to_numpy(x).shape[1:-1]) if narrow else 64
-        proven = difference(true, given).max_abs <= room * FLOAT32 * top and (narrow or "statistics" in says)
+        proven = difference(true, given).max_abs <= room * FLOAT32 * top and (
+            narrow or "statistics" in says or "computes" in says
+        )
     if proven:
         machine.change(step.index, run=lambda x, *_, **__: [exact(x)], args=(Ref(source),), kwargs={})
         session.laws.append(f"{says}: the exact step was used instead")

@@ -7,6 +7,7 @@ import sys
 import sysconfig
 import weakref
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Any
 
 from ..model import Ref, Step
@@ -76,6 +77,10 @@ def refs(tree: Any) -> list[int]:
     return found
 
 
+def _itself(tensor: Any) -> Any:
+    return tensor
+
+
 class Recorder:
     """Numbers tensors as they appear and writes the steps; holds no tensor alive."""
 
@@ -98,13 +103,12 @@ class Recorder:
         """A new number for a tensor, also when it had one (an operation in place)."""
         key, value = id(tensor), self._next
         self._next += 1
+        reference: Callable[[], Any]
         try:
             reference = weakref.ref(tensor)
         except TypeError:
             self._kept.append(tensor)
-
-            def reference():
-                return tensor  # type: ignore[assignment]
+            reference = partial(_itself, tensor)
 
         self._known[key] = (reference, value)
         self.shapes[value] = self.shape(tensor)
