@@ -388,7 +388,7 @@ aten("hardtanh")(lambda w, x, min_val=-1, max_val=1: kit.clip(w.g, x, min_val, m
 aten("clamp")(lambda w, x, min=None, max=None: kit.clip(w.g, x, min, max))
 aten("clamp_min")(lambda w, x, min: kit.clip(w.g, x, min, None))
 aten("clamp_max")(lambda w, x, max: kit.clip(w.g, x, None, max))
-aten("leaky_relu")(lambda w, x, negative_slope=0.01: w.g.LeakyRelu(x, alpha=float(negative_slope)))
+aten("leaky_relu")(lambda w, x, negative_slope=0.01: kit.leaky_relu(w.g, x, negative_slope))
 aten("celu")(lambda w, x, alpha=1.0: w.g.Celu(x, alpha=float(alpha)))
 aten("selu")(lambda w, x: w.g.Selu(x))
 aten("gelu")(lambda w, x, approximate="none": kit.gelu(w.g, x, approximate == "tanh"))

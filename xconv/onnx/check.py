@@ -4,7 +4,8 @@ First in float64, where nothing but the graph itself can differ. Then in the fil
 two right sides: of sums with n products and unit roundoff u, an answer lies within 6 u sqrt(n) of the exact one
 unless roundings conspire, which they do with probability 2 n exp(-18) (Higham and Mary, A New Approach to
 Probabilistic Rounding Error Analysis, SIAM J. Sci. Comput. 41, 2019, theorem 2.4 with lambda = 6). Sums of
-consecutive layers count as one.
+consecutive layers count as one. Where the function magnifies a small movement of its inputs, its condition, measured
+in float64, multiplies the bound.
 """
 
 from collections.abc import Callable, Sequence
@@ -22,7 +23,7 @@ from .runtimes import Runtime, RuntimeFault
 Shapes = tuple[tuple[int, ...], ...]  # one shape for each input
 Source = Callable[[list[np.ndarray]], list[np.ndarray]]
 LAMBDA = 6
-OWN_ROUNDING = 4  # times the source's own: both sides round, and neither is the other's worst
+STEP = 2.0**-20  # far above float64's noise, far below curvature
 
 
 class ExportError(XconvError):
@@ -116,6 +117,17 @@ def distance(actual: Sequence[np.ndarray], expected: Sequence[np.ndarray]) -> fl
     return found
 
 
+def condition(truth: Source, xs: list[np.ndarray]) -> float:
+    """How much the function magnifies a relative movement of its inputs, measured in float64 with random signs."""
+    wide = [x.astype("float64") if x.dtype.kind not in "iu" else x for x in xs]
+    exact, found = truth(wide), 0.0
+    for draw in range(3):
+        rng = np.random.default_rng(draw)
+        moved = [x * (1 + STEP * rng.choice([-1.0, 1.0], x.shape)) if x.dtype.kind == "f" else x for x in wide]
+        found = max(found, distance(truth(moved), exact) / STEP)
+    return found
+
+
 def run_checks(
     model: onnx.ModelProto,
     source: Source,
@@ -131,8 +143,8 @@ def run_checks(
     A shape that the source refuses is no shape of the function; that is noted. Only the given one must be taken.
 
     Args:
-        truth: the source in float64, if the graph agrees with it there: what is then apart is rounding, and where
-            cancellation makes it large, the source's own distance from its float64 answer says how large.
+        truth: the source in float64, if the graph agrees with it there: what is then apart is rounding, and where the
+            function magnifies it, its condition says how far.
 
     Raises:
         ExportError: at the first disagreement, or if a runtime refuses the model.
@@ -164,8 +176,7 @@ def run_checks(
                 raise ExportError(str(error)) from error
             check = Check(runtime.name, shape, distance(actual, wanted), bound)
             if not check.agrees and truth is not None:
-                exact = truth([x.astype("float64") if x.dtype.kind == "f" else x for x in make(shape)])
-                check = replace(check, allowed=max(bound, OWN_ROUNDING * distance(wanted, exact)))
+                check = replace(check, allowed=bound * max(1.0, condition(truth, make(shape))))
             if not check.agrees:
                 raise ExportError(
                     f"{runtime.name} and the source differ at {_said(shape)}: by {check.difference:.1e} of the largest "

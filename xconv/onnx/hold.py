@@ -82,7 +82,7 @@ def attributes(model: onnx.ModelProto) -> int:
     return sum(node.op_type in FLOAT32_ATTRIBUTES for node in model.graph.node)
 
 
-FLOAT32_ATTRIBUTES = frozenset({"LeakyRelu", "Elu", "Celu", "Selu", "HardSigmoid"})
+FLOAT32_ATTRIBUTES = frozenset({"LeakyRelu", "Elu", "Celu", "Selu", "HardSigmoid", "HardSwish"})
 
 
 def exactly(

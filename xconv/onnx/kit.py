@@ -59,12 +59,28 @@ def mish(g: Graph, x: str) -> str:
     return g.Mish(x) if g.opset >= 18 else g.Mul(x, g.Tanh(g.Softplus(x)))
 
 
+# ONNX holds attributes in float32: what has a slope for one is written out in float64.
+
+
+def _double(g: Graph) -> bool:
+    return g.dtype == np.dtype("float64")
+
+
+def leaky_relu(g: Graph, x: str, slope: float) -> str:
+    if not _double(g):
+        return g.LeakyRelu(x, alpha=float(slope))
+    zero = scalar(g, 0)
+    return g.Add(g.Max(x, zero), g.Mul(g.Min(x, zero), scalar(g, slope)))
+
+
 def hard_sigmoid(g: Graph, x: str) -> str:
+    if _double(g):
+        return clip(g, g.Add(g.Mul(x, scalar(g, 1 / 6)), scalar(g, 0.5)), 0, 1)
     return g.HardSigmoid(x, alpha=1 / 6, beta=0.5)
 
 
 def hard_swish(g: Graph, x: str) -> str:
-    return g.HardSwish(x) if g.opset >= 14 else g.Mul(x, hard_sigmoid(g, x))
+    return g.HardSwish(x) if g.opset >= 14 and not _double(g) else g.Mul(x, hard_sigmoid(g, x))
 
 
 def clip(g: Graph, x: str, low: float | None, high: float | None) -> str:
@@ -81,7 +97,7 @@ def layer_norm(g: Graph, x: str, axis: int, scale: str, shift: str, epsilon: flo
 
     ONNX's operator computes mean and variance in float32 at most, so float64 is written out.
     """
-    if g.opset >= 17 and g.dtype != np.dtype("float64"):
+    if g.opset >= 17 and not _double(g):
         return g.LayerNormalization(x, scale, *([shift] if shift else []), axis=axis, epsilon=epsilon)
     axes = ints(g, range(axis, 0))
     d = g.Sub(x, g.ReduceMean(x, axes, keepdims=1))

@@ -156,7 +156,7 @@ def activated(w: Pen, v: Value, name: str | None, **settings: Any) -> Value:
     elif name == "elu":
         y = g.Elu(x, alpha=float(settings.get("alpha", 1)))
     elif name == "leaky_relu":
-        y = g.LeakyRelu(x, alpha=float(settings.get("negative_slope", 0.2)))
+        y = kit.leaky_relu(g, x, settings.get("negative_slope", 0.2))
     elif name == "hard_sigmoid":
         y = kit.hard_sigmoid(g, x)
     elif name in ("hard_silu", "hard_swish"):
