@@ -80,8 +80,8 @@ def test_recurrent_weights_go_by_gates():
 
 def test_attention_is_packed_in_torch_alone():
     e, h = 6, 2
-    source = Leaf("a", "MultiheadAttention", {"in_proj_weight": numbers(3 * e, e), "in_proj_bias": numbers(3 * e),
-                                              "out_proj.weight": numbers(e, e), "out_proj.bias": numbers(e)})  # fmt: skip
+    held = {"in_proj_weight": (3 * e, e), "in_proj_bias": (3 * e,), "out_proj.weight": (e, e), "out_proj.bias": (e,)}
+    source = Leaf("a", "MultiheadAttention", {n: numbers(*s) for n, s in held.items()})
     shapes = {f"{n}.{w}": s for n in ("query", "key", "value") for w, s in (("kernel", (e, h, 3)), ("bias", (h, 3)))}
     shapes |= {"attention_output.kernel": (h, 3, e), "attention_output.bias": (e,)}
     target = Leaf("a", "MultiHeadAttention", {n: np.zeros(s) for n, s in shapes.items()})
