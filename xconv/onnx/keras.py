@@ -7,6 +7,7 @@ tensors, and the layers and keras.ops that it uses are written in turn.
 import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +69,9 @@ def source(model: keras.Layer, shapes: Sequence[Sequence[int]] | None, name: str
         sizes = [(None, *_last(s)[1:]) for s in given]
         if declared and sizes == [tuple(s) for s in declared]:
             raise NotKnown(why)
-        return walk(model, sizes, given, options), "direct", f"with open sizes {why}"
+        why = f"with open sizes {why}"
+        said = replace(options, metadata={**options.metadata, "why": why})
+        return walk(model, sizes, given, said), "direct", why
 
     def theirs(options: Options, why: str) -> tuple[onnx.ModelProto, str, str]:
         return fallback(model, declared, given, options, why), "keras.export", why

@@ -8,6 +8,7 @@ graph that comes out is the model's own, with the names of its parameters. Arith
 import copy
 import tempfile
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -56,7 +57,9 @@ def source(model: torch.nn.Module, shapes: Sequence[Sequence[int]] | None, name:
 
     def fixed(options: Options, why: str) -> tuple[onnx.ModelProto, str, str]:
         at = tuple(tuple(max(s, 2) if axis == 0 else s for axis, s in enumerate(shape)) for shape in given)
-        return walk(calls(at, True), model, given, options), "direct", f"with open sizes {why}"
+        why = f"with open sizes {why}"
+        said = replace(options, metadata={**options.metadata, "why": why})
+        return walk(calls(at, True), model, given, said), "direct", why
 
     def theirs(options: Options, why: str) -> tuple[onnx.ModelProto, str, str]:
         return fallback(model, given, options, why), "torch.onnx", why
