@@ -19,7 +19,6 @@ from xconv.verify.precision.keras import lifted  # noqa: E402
 from xconv.verify.training.compare import Findings, compare_training  # noqa: E402
 from xconv.verify.training.gradients import compare_gradients  # noqa: E402
 from xconv.verify.training.losses import apart, targets, transforms  # noqa: E402
-from xconv.verify.training.probe import probe_training_mode  # noqa: E402
 from xconv.verify.training.sides import Pair  # noqa: E402
 from xconv.verify.training.updates import Clip, Mover, Optimizer, Rule  # noqa: E402
 
@@ -159,14 +158,3 @@ def test_gradients_are_compared_on_request_without_any_set_up(name, cause):
         found = compare_gradients(ours, theirs, batches, pairs)
     assert [d.cause for d in found.divergences] == ([cause] if cause else [])
     assert found.compared["gradients"] == 10  # nine weights and an input
-
-
-SHARES = [("bn_momentum_copied", {"norm.momentum"}), ("bn_momentum_left_at_default", set())]
-
-
-@pytest.mark.parametrize(("name", "causes"), SHARES)
-def test_training_mode_shows_a_share_that_was_written_wrongly_and_notes_one_left_alone(name, causes):
-    with prepared(mistakes.cases()[name]) as (ours, theirs, batches, pairs):
-        found = probe_training_mode(ours, theirs, batches, pairs)
-    assert {d.cause for d in found.divergences if d.confirmed} == causes
-    assert bool(found.notes) != bool(causes)

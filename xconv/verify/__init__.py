@@ -26,6 +26,7 @@ def verify(
     weights: str = "from-torch",
     training: tuple[Callable, Callable] | None = None,
     steps: int = 3,
+    gradients: bool = False,
     layout: str = "auto",
     names: Mapping[str, str] | None = None,
     probes: bool = True,
@@ -41,6 +42,7 @@ def verify(
         weights: "from-torch" and "from-keras" carry the weights that way (into copies), "as-is" judges the user's own.
         training: two functions, from a model to its {"optimizer": ..., "loss": ...}, to compare training steps too.
         steps: how many training steps.
+        gradients: compare the gradients of all weights and inputs too.
         layout: of the Keras side's tensors: "channels_last", "same" (as torch's) or "auto".
         names: torch path to Keras path of layers with weights, where the user knows better.
         probes: also try other magnitudes, sizes, batches and training mode.
@@ -56,7 +58,7 @@ def verify(
 
     return run(
         torch_model, keras_model, input_shape, inputs=inputs, weights=weights, training=training, steps=steps,
-        layout=layout, names=names, probes=probes, seed=seed,
+        gradients=gradients, layout=layout, names=names, probes=probes, seed=seed,
     )  # fmt: skip
 
 

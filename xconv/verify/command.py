@@ -112,6 +112,7 @@ def verify(
     train_a: Annotated[str | None, typer.Option(help="Function of A's model to its optimizer and loss.")] = None,
     train_b: Annotated[str | None, typer.Option(help="The same for B.")] = None,
     steps: Annotated[int, typer.Option(min=1, help="Training steps.")] = 3,
+    gradients: Annotated[bool, typer.Option("--gradients", help="Compare gradients of weights and inputs.")] = False,
     probes: Annotated[bool, typer.Option(help="Also try other magnitudes, sizes and batches.")] = True,
     seed: Annotated[int, typer.Option(help="Of inputs and probes.")] = 0,
     json: Annotated[Path | None, typer.Option(help="Write the report here.")] = None,
@@ -147,7 +148,8 @@ def verify(
             training = _ordered(setups[train_a], setups[train_b], a, torch)
         report = run(
             torch, keras, [shape(s) for s in input] if input else None, inputs=_inputs(inputs) if inputs else None,
-            weights=weights, training=training, steps=steps, layout=layout, names=_named(map), probes=probes, seed=seed,
+            weights=weights, training=training, steps=steps, gradients=gradients, layout=layout, names=_named(map),
+            probes=probes, seed=seed,
         ).changed(names=(a, b))  # fmt: skip
     from .text import show
 

@@ -48,6 +48,7 @@ def verify(
     weights: str = "from-torch",
     training: tuple[Callable, Callable] | None = None,
     steps: int = 3,
+    gradients: bool = False,
     layout: str = "auto",
     names: Mapping[str, str] | None = None,
     probes: bool = True,
@@ -86,7 +87,8 @@ def verify(
             case.probe(result, xs, seed, clock)
             case.statistics(result)
             clock("probes")
-        findings = case.train(training, xs, steps, seed, alignment, transfer) if training else None
+        wanted = training or gradients
+        findings = case.train(training, gradients, xs, steps, seed, alignment, transfer) if wanted else None
         clock("training")
     case.user(result, ours, theirs, xs, weights, T)
     clock("user's dtype")
@@ -308,11 +310,19 @@ class Case:
         carry_all(session.alignment, self.torch, self.keras, session.traces, self.mode)
 
     def train(
-        self, training: Any, xs: Sequence[np.ndarray], steps: int, seed: int, alignment: Any, transfer: Transfer
+        self,
+        training: Any,
+        gradients: bool,
+        xs: Sequence[np.ndarray],
+        steps: int,
+        seed: int,
+        alignment: Any,
+        transfer: Transfer,
     ) -> Any:
-        """Compare training steps, from the weights that both sides now hold."""
+        """Compare gradients and training steps, from the weights that both sides now hold."""
         from .probes import _like
-        from .training.compare import compare_training
+        from .training.compare import Findings, compare_training
+        from .training.gradients import compare_gradients
         from .training.sides import Pair
 
         carrier = Carrier(alignment, self.torch, self.keras, ())  # type: ignore[arg-type]
@@ -324,9 +334,12 @@ class Case:
             drawn = list(xs) if step == 0 else [_like(x, x.shape, rng) for x in xs]
             return drawn, self.arrange(drawn)
 
-        return compare_training(
-            self.torch.model, self.keras.model, training, batches, pairs=pairs, steps=steps, seed=seed
-        )
+        models, found = (self.torch.model, self.keras.model), Findings()
+        if gradients:
+            found = compare_gradients(*models, batches, pairs, seed)
+        if training:
+            found += compare_training(*models, training, batches, pairs=pairs, steps=steps, seed=seed)
+        return found
 
     def user(
         self, result: "Result", torch_model: Any, keras_model: Any, xs: Sequence[np.ndarray], mode: str, T: Trace

@@ -66,7 +66,7 @@ def outputs(report: Report) -> str:
 
 def compared(report: Report) -> str:
     """What the verdict rests on, in one line."""
-    words = ("weights", "steps", "outputs", "training_steps")
+    words = ("weights", "steps", "outputs", "gradients", "training_steps")
     found = [(n, word.replace("_", " ")) for word in words if (n := report.compared.get(word))]
     counts = [f"{n} {word.removesuffix('s') if n == 1 else word}" for n, word in found]
     probes = ", ".join(report.compared.get("probes", ()))

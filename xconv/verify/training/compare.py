@@ -28,6 +28,14 @@ class Findings:
     compared: Mapping[str, Any] = field(default_factory=dict)
     unproven: tuple[str, ...] = ()  # why training could not be judged, if it could not
 
+    def __add__(self, other: "Findings") -> "Findings":
+        """Both; what has been found already is not listed again."""
+        known = {(d.cause, d.torch, d.keras) for d in self.divergences}
+        new = tuple(d for d in other.divergences if (d.cause, d.torch, d.keras) not in known)
+        notes = tuple(dict.fromkeys([*self.notes, *other.notes]))
+        compared = {**self.compared, **other.compared}
+        return Findings(self.divergences + new, notes, compared, self.unproven + other.unproven)
+
 
 @dataclass
 class Mended:
