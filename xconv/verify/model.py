@@ -6,6 +6,7 @@ Everything here is plain data without any framework; `Report.to_json()` is the c
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -112,8 +113,8 @@ class Difference:
     max_abs: float
     max_rel: float
 
-    def to_json(self) -> dict[str, float]:
-        return {"max_abs": self.max_abs, "max_rel": self.max_rel}
+    def to_json(self) -> dict[str, float | None]:  # JSON knows no infinity
+        return {n: v if isfinite(v) else None for n, v in (("max_abs", self.max_abs), ("max_rel", self.max_rel))}
 
 
 @dataclass(frozen=True)

@@ -82,6 +82,9 @@ def verify(
         result = case.judge(T, K, xs, alignment, transfer)
         if not result.good and alignment.groups and weights != "as-is":
             alignment, transfer, result = case.otherwise(T, K, xs, alignment, transfer, result)
+        if not_finite := first_not_finite(result.session):
+            result.notes.append(not_finite)
+            result.blind = True
         clock("compare")
         if probes:
             case.probe(result, xs, seed, clock)
@@ -90,8 +93,8 @@ def verify(
         wanted = training or gradients
         findings = case.train(training, gradients, xs, steps, seed, alignment, transfer) if wanted else None
         clock("training")
-    case.user(result, ours, theirs, xs, weights, T)
-    clock("user's dtype")
+        case.user(result, xs)
+        clock("float32")
     return case.report(result, clock, T, K, alignment, transfer, findings)
 
 
@@ -341,19 +344,16 @@ class Case:
             found += compare_training(*models, training, batches, pairs=pairs, steps=steps, seed=seed)
         return found
 
-    def user(
-        self, result: "Result", torch_model: Any, keras_model: Any, xs: Sequence[np.ndarray], mode: str, T: Trace
-    ) -> None:
-        """The figure seen in production: the same run in the user's own dtype, where no weight was moved."""
-        if mode != "as-is":
-            return
-        from .load import keras as keras_door
-        from .load import torch as torch_door
+    def user(self, result: "Result", xs: Sequence[np.ndarray]) -> None:
+        """The figure seen in production: the same weights and inputs in float32."""
+        from .load.torch import side
+        from .precision.keras import lifted
 
         narrow = [x.astype(np.float32) if x.dtype.kind == "f" else x for x in xs]
         try:
-            ours = torch_door.side(torch_model, "float32").run(narrow)
-            theirs = keras_door.side(keras_model).run(self.arrange(narrow), False)
+            ours = side(self.torch.model, "float32").run(narrow)
+            with lifted(self.keras.model, "float32"):
+                theirs = self.keras.run(self.arrange(narrow), False)
         except XconvError as error:
             result.notes.append(f"not run in float32: {error}")
             return
@@ -370,7 +370,13 @@ class Case:
             for side, found in (("torch", alignment.torch_alone), ("keras", alignment.keras_alone))
         }
         whole = not any(alone.values()) and not transfer.refused
-        verdict = Verdict.DIFFERENT if not result.good else Verdict.EQUIVALENT if whole else Verdict.UNPROVEN
+        verdict = (
+            Verdict.DIFFERENT
+            if not result.good
+            else Verdict.EQUIVALENT
+            if whole and not result.blind
+            else Verdict.UNPROVEN
+        )
         divergences, compared, notes = list(result.divergences), {}, list(result.notes)
         if findings is not None:
             divergences += findings.divergences
@@ -405,6 +411,7 @@ class Result:
         self.session, self.apart, self.good, self.divergences = session, apart, good, divergences
         self.probes = ["default"]
         self.notes: list[str] = []
+        self.blind = False  # NaN or infinity hides what is behind it
         self.worst: dict[str, np.ndarray] = {}
         self.figure: dict[str, Any] = {}  # in the user's own dtype
 
@@ -428,6 +435,20 @@ def _keys(d: Divergence) -> list[tuple]:
     torch, keras = d.torch.path if d.torch else "", d.keras.path if d.keras else ""
     keys = [("both", torch, keras), ("torch", torch, d.cause), ("keras", keras, d.cause)]
     return [k for k in keys if k[1] or k[0] == "both"]
+
+
+def first_not_finite(session: Session) -> str:
+    """Where NaN or infinity first appears on the way to outputs that hold some; "" if they are finite."""
+    for trace, machine in zip(session.traces, (session.T, session.K), strict=True):
+        if all(np.isfinite(r).all() for r in trace.results if r.dtype.kind == "f"):
+            continue
+        for step in trace.steps:
+            for value in step.outputs:
+                array = machine.value(value)
+                if array.dtype.kind == "f" and not np.isfinite(array).all():
+                    what = "NaN" if np.isnan(array).any() else "infinity"
+                    return f"{what} first appears on the {trace.side} side at {step.name}: what it hides is not proven"
+    return ""
 
 
 def exchanged(alignment: Alignment, most: int = 16) -> Iterator[Alignment]:
