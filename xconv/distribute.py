@@ -104,16 +104,20 @@ def _parity_rows(engines: tuple[e.Engine, ...], task: Any) -> list[Row]:
     return list(suite.rows_of(task, engines, _workers(1, False).ask))
 
 
-def bench_rows(plan: "Plan", ceilings: "dict[tuple[str, str], Ceiling]", address: str) -> Iterator[tuple[Any, list]]:
-    """(task, rows) of a benchmark, one task at a time on each node; rows carry the node's name."""
-    for k, rows in spread(partial(_bench_rows, plan, ceilings), plan.tasks, address, whole_node=True):
+def bench_rows(plan: "Plan", address: str) -> Iterator[tuple[Any, list]]:
+    """(task, rows) of a benchmark, one task at a time on each node; rows carry the node, and shares of its ceilings."""
+    for k, rows in spread(partial(_bench_rows, plan), plan.tasks, address, whole_node=True):
         yield plan.tasks[k], rows
 
 
-def _bench_rows(plan: "Plan", ceilings: "dict[tuple[str, str], Ceiling]", task: Any) -> list:
+_node_ceilings: "dict[tuple[str, str], Ceiling]" = {}
+
+
+def _bench_rows(plan: "Plan", task: Any) -> list:
     from .bench import suite
     from .bench.machine import on_this_node
 
     ask = _workers(plan.method.threads, True).ask
-    rows = list(suite.rows_of(task, plan.contenders, ask, plan.method, ceilings, plan.stock))
-    return on_this_node(rows)
+    if (task.device, task.dtype) not in _node_ceilings:
+        _node_ceilings.update(suite.machine_ceilings([task], ask, plan.method))
+    return on_this_node(list(suite.rows_of(task, plan.contenders, ask, plan.method, _node_ceilings, plan.stock)))

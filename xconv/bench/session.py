@@ -101,7 +101,7 @@ def run(plan: Plan, console, seconds: float = 0, ray: str = "", tools: bool = Fa
         if ray:
             from ..distribute import bench_rows
 
-            batches = bench_rows(plan, done.ceilings, ray)
+            batches = bench_rows(plan, ray)
         else:
             batches = (
                 (task, list(suite.rows_of(task, plan.contenders, workers.ask, plan.method, done.ceilings, plan.stock)))
