@@ -241,3 +241,12 @@ def test_without_tensorflow_keras_on_jax_is_what_torch_is_held_to(monkeypatch):
         rows = list(rows_of(task(), chosen, workers.ask))
     assert {row.engine for row in rows if row.status == AGREE} == {"torch", "jax", "reference"}
     assert {(row.engine, row.status) for row in rows if row.status != AGREE} == {("tensorflow", UNPROVEN)}
+
+
+def test_a_dtype_that_an_engine_is_listed_without_is_tried_and_found_out_when_it_agrees():
+    openvino = engines.ENGINES["openvino"]
+    (found,) = (row for row in rows_of(task(), [openvino], here))
+    assert (found.status, "listed without float64" in found.reason) == (UNPROVEN, True)
+    agreeing = replace(found, status=AGREE)
+    assert suite.untrue([agreeing]) == ["openvino is listed without float64, yet every row agrees"]
+    assert suite.untrue([agreeing, found]) == []

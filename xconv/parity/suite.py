@@ -105,9 +105,6 @@ def block_rows(task: Task, engines: Sequence[e.Engine], ask_worker: Ask) -> Iter
     for engine in engines:
         if not engine.installed:
             yield subject(engine).unproven("all", f"not installed: pip install 'xconv[{engine.extra}]'")
-    able, unable = ([engine for engine in able if engine.takes(task.dtype) == wanted] for wanted in (True, False))
-    for engine in unable:
-        yield subject(engine).unproven("all", f"{engine.name} has no {task.dtype} convolution")
     if not able:
         return
     witness = next((e.ENGINES[name] for name in e.KERAS_WITNESSES if e.ENGINES[name].installed), None)
@@ -126,7 +123,8 @@ def block_rows(task: Task, engines: Sequence[e.Engine], ask_worker: Ask) -> Iter
     for engine in able:
         try:
             if engine.room == "onnx":
-                yield from _onnx_rows(task, engine, subject(engine), question, truth, allowed, ask_worker)
+                rows = _onnx_rows(task, engine, subject(engine), question, truth, allowed, ask_worker)
+                yield from rows if engine.takes(task.dtype) else [_unable(engine, subject(engine), rows)]
                 continue
             other = "keras" if engine.room == "torch" else "torch"
             if other not in truth:
@@ -183,6 +181,18 @@ def _onnx_rows(
         yield held_to(subject, f"onnx from {side}", outputs, answer.outputs, allowed["outputs"])
 
 
+def _unable(engine: e.Engine, subject: Subject, rows: Iterator[Row]) -> Row:
+    """The row of a dtype that an engine is listed without: tried all the same, and unproven where it fails."""
+    listed = f"{engine.name} is listed without {subject.dtype}"
+    try:
+        found = next(rows)
+    except e.WorkerFailed as failure:
+        return subject.unproven("all", f"{listed}, and indeed {failure}")
+    if found.status == AGREE:
+        return found
+    return subject.unproven("all", f"{listed}, and indeed its error is {found.worst:.0e} of what is allowed")
+
+
 def _arrays(leaves: Iterable[Leaf]) -> dict[str, np.ndarray]:
     return {f"{leaf.path}.{name}": a for leaf in leaves for name, a in leaf.weights.items()}
 
@@ -234,6 +244,18 @@ class Gap:
             and fnmatch(row.dtype, self.dtype)
             and fnmatch(row.check, self.check)
         )
+
+
+def untrue(rows: Sequence[Row]) -> list[str]:
+    """Dtypes that an engine is listed without although every block agrees in them."""
+    seen: dict[tuple[str, str], set[str]] = {}
+    for row in rows:
+        seen.setdefault((row.engine, row.dtype), set()).add(row.status)
+    return [
+        f"{engine} is listed without {dtype}, yet every row agrees"
+        for (engine, dtype), statuses in seen.items()
+        if not e.engine(engine).takes(dtype) and statuses == {AGREE}
+    ]
 
 
 def gaps() -> list[Gap]:
