@@ -5,12 +5,12 @@ the very instance is used. A layer whose policy is not the default of its model 
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import keras
 
-from ...frameworks.keras import to_numpy
+from ...frameworks.keras import to_numpy, true_float64
 
 
 def _x64(dtype: str) -> Any:
@@ -78,7 +78,8 @@ def lifted(model: keras.Layer, dtype: str = "float64") -> Iterator[None]:
         for tensor, was in symbolic:
             if was == own:
                 tensor._dtype = dtype
-        yield
+        with true_float64() if dtype == "float64" else nullcontext():
+            yield
     finally:
         for v, value, was, _ in held:
             v._value, v._dtype = value, was
