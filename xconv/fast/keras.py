@@ -6,7 +6,7 @@
 neighbouring groups are packed in one ordinary convolution with a block-diagonal kernel, wide enough (`PACK` channels)
 to fill vector registers, and packs are concatenated. The zeros off the diagonal add nothing to finite numbers; a
 number that is not finite spreads to the other groups of its pack. Measured at 8x56x56x64, one thread, forward / with
-gradients, ms: 32 groups 184 / 9000 to 6 / 20, 4 groups 10 / 940 to 5 / 11.
+gradients, ms: 32 groups 184 / more than 9000 to 6 / 20, 4 groups 10 / 940 to 5 / 11.
 
 *Depthwise under XLA.* Its CPU compiler expands a depthwise convolution into scalar loops. As a sum of shifted products,
 one for each tap, it becomes one fused loop: 3x3 at 8x56x56x64 176 to 1.6 ms on TensorFlow, 84 to 0.7 ms on JAX. Outside

@@ -4,6 +4,7 @@ import keras
 from keras import layers, ops
 
 from xconv.blocks.keras import Block
+from xconv.initializers import keras as initializers
 
 from .spec import Config
 
@@ -27,8 +28,9 @@ class ParallelAdd(Block):
         self.filters, self.kernel_size, self.strides = filters, kernel_size, strides
         same = {"padding": "same", "dtype": self.dtype_policy}
         self.plain = layers.Conv2D(filters, kernel_size, strides, name="plain", **same)
+        # Not Keras's own, which decomposes in the layer's dtype, and half precision has no decomposition.
         self.orthogonal = layers.Conv2D(
-            filters, kernel_size, strides, kernel_initializer="orthogonal", name="orthogonal", **same
+            filters, kernel_size, strides, kernel_initializer=initializers.orthogonal(), name="orthogonal", **same
         )
 
     def call(self, x):
