@@ -145,13 +145,14 @@ def public(room: str, namespace: dict[str, Any]) -> list[str]:
 
 def stub(room: str) -> str:
     """A facade as editors and type checkers read it: `make facades` writes it beside the facade."""
-    lines = [f"from .{name} import {room} as {name}" for name in BESIDE]
-    lines += [
+    lines = [
         f"from .blocks.{name}.{room} import {word} as {word}"
         for name, found in blocks().items()
         for word in found.room(room).__all__
     ]
-    return "\n".join(["# Written by `make facades`.", *lines, ""])
+    lines += [f"from .{name} import {room} as {name}" for name in BESIDE]
+    words = [line.rpartition(" ")[2] for line in lines]  # a stub hands on what stands in __all__
+    return "\n".join(["# Written by `make facades`.", *lines, "", "__all__ = [", *(f'    "{w}",' for w in words), "]", ""])
 
 
 def describe(config: Any) -> str:

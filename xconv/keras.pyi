@@ -1,7 +1,4 @@
 # Written by `make facades`.
-from .constraints import keras as constraints
-from .initializers import keras as initializers
-from .regularizers import keras as regularizers
 from .blocks.blueprint_separable.keras import BlueprintSeparableConv1D as BlueprintSeparableConv1D
 from .blocks.blueprint_separable.keras import BlueprintSeparableConv2D as BlueprintSeparableConv2D
 from .blocks.bottleneck.keras import Bottleneck as Bottleneck
@@ -54,3 +51,64 @@ from .blocks.tucker2.keras import Tucker2Conv2D as Tucker2Conv2D
 from .blocks.two_tower.keras import TwoTower as TwoTower
 from .blocks.wide.keras import WideConv2D as WideConv2D
 from .blocks.wide.keras import square_root_rule as square_root_rule
+from .constraints import keras as constraints
+from .initializers import keras as initializers
+from .regularizers import keras as regularizers
+
+__all__ = [
+    "BlueprintSeparableConv1D",
+    "BlueprintSeparableConv2D",
+    "Bottleneck",
+    "ChannelShuffle",
+    "ShuffledPointwise",
+    "Conv1D",
+    "Conv2D",
+    "Conv3D",
+    "ConvNorm2D",
+    "CPConv2D",
+    "DepthwiseConv1D",
+    "DepthwiseConv2D",
+    "DilatedPyramid",
+    "FactorizedConv2D",
+    "GuideCNN",
+    "InceptionResidual",
+    "InceptionV1",
+    "InceptionV3",
+    "InvertedResidual",
+    "LeNet5",
+    "MlpConv2D",
+    "NetworkInNetwork",
+    "ParallelAdd",
+    "ParallelConcat",
+    "ParallelMerge",
+    "ParallelPool",
+    "ResidualBasic",
+    "ResidualBottleneck",
+    "ResidualPreact",
+    "ResidualWide",
+    "ResNeXtConcat",
+    "ResNeXtGrouped",
+    "ResNeXtSum",
+    "SatelliteNet",
+    "SeparableConv1D",
+    "SeparableConv2D",
+    "InceptionNet",
+    "MobileNetV2",
+    "ResNet",
+    "ResNeXt",
+    "VGG",
+    "SpectralConv",
+    "SqueezeExcite",
+    "StackedConv2D",
+    "TensorTrainConv2D",
+    "Conv1DTranspose",
+    "Conv2DTranspose",
+    "Conv3DTranspose",
+    "Tucker2Conv2D",
+    "TwoTower",
+    "WideConv2D",
+    "square_root_rule",
+    "constraints",
+    "initializers",
+    "regularizers",
+]

@@ -1,7 +1,4 @@
 # Written by `make facades`.
-from .constraints import torch as constraints
-from .initializers import torch as initializers
-from .regularizers import torch as regularizers
 from .blocks.blueprint_separable.torch import BlueprintSeparableConv1d as BlueprintSeparableConv1d
 from .blocks.blueprint_separable.torch import BlueprintSeparableConv2d as BlueprintSeparableConv2d
 from .blocks.bottleneck.torch import Bottleneck as Bottleneck
@@ -54,3 +51,64 @@ from .blocks.tucker2.torch import Tucker2Conv2d as Tucker2Conv2d
 from .blocks.two_tower.torch import TwoTower as TwoTower
 from .blocks.wide.torch import WideConv2d as WideConv2d
 from .blocks.wide.torch import square_root_rule as square_root_rule
+from .constraints import torch as constraints
+from .initializers import torch as initializers
+from .regularizers import torch as regularizers
+
+__all__ = [
+    "BlueprintSeparableConv1d",
+    "BlueprintSeparableConv2d",
+    "Bottleneck",
+    "ShuffledPointwise",
+    "Conv1d",
+    "Conv2d",
+    "Conv3d",
+    "ConvNorm2d",
+    "CPConv2d",
+    "DepthwiseConv1d",
+    "DepthwiseConv2d",
+    "DilatedPyramid",
+    "FactorizedConv2d",
+    "GuideCNN",
+    "InceptionResidual",
+    "InceptionV1",
+    "InceptionV3",
+    "InvertedResidual",
+    "LeNet5",
+    "MlpConv2d",
+    "NetworkInNetwork",
+    "ParallelAdd",
+    "ParallelConcat",
+    "ParallelMerge",
+    "ParallelPool",
+    "ChannelLinear",
+    "ResidualBasic",
+    "ResidualBottleneck",
+    "ResidualPreact",
+    "ResidualWide",
+    "ResNeXtConcat",
+    "ResNeXtGrouped",
+    "ResNeXtSum",
+    "SatelliteNet",
+    "SeparableConv1d",
+    "SeparableConv2d",
+    "InceptionNet",
+    "MobileNetV2",
+    "ResNet",
+    "ResNeXt",
+    "VGG",
+    "SpectralConv",
+    "SqueezeExcite",
+    "StackedConv2d",
+    "TensorTrainConv2d",
+    "ConvTranspose1d",
+    "ConvTranspose2d",
+    "ConvTranspose3d",
+    "Tucker2Conv2d",
+    "TwoTower",
+    "WideConv2d",
+    "square_root_rule",
+    "constraints",
+    "initializers",
+    "regularizers",
+]

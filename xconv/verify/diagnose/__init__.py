@@ -8,7 +8,6 @@ from typing import Any
 
 from ..causes import meaning
 from ..compare import Fault, Session
-from ..machine import Machine
 from ..model import Difference, Divergence, Place, Step
 
 FAMILIES = (
