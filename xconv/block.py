@@ -151,8 +151,8 @@ def stub(room: str) -> str:
         for word in found.room(room).__all__
     ]
     lines += [f"from .{name} import {room} as {name}" for name in BESIDE]
-    words = [line.rpartition(" ")[2] for line in lines]  # a stub hands on what stands in __all__
-    return "\n".join(["# Written by `make facades`.", *lines, "", "__all__ = [", *(f'    "{w}",' for w in words), "]", ""])
+    words = [f'    "{line.rpartition(" ")[2]}",' for line in lines]  # a stub hands on what stands in __all__
+    return "\n".join(["# Written by `make facades`.", *lines, "", "__all__ = [", *words, "]", ""])
 
 
 def describe(config: Any) -> str:
