@@ -53,6 +53,7 @@ def selu(x: Any) -> Any:
 def gelu(x: Any, approximate: str = "none") -> Any:
     def c(v):
         return constant(v, x)
+
     if approximate == "none":
         return c(0.5) * x * (c(1) + ops.erf(x / c(2.0**0.5)))
     if approximate == "tanh":
