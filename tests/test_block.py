@@ -1,4 +1,6 @@
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -60,3 +62,12 @@ def test_a_missing_library_is_met_with_the_extra_that_brings_it():
     with pytest.raises(XconvError, match=r"pip install 'xconv\[moon\]'"):
         need("no_such_library", "moon")
     assert "valid: a, b" in one_of("letter", "z", ["b", "a"])
+
+
+@pytest.mark.parametrize(
+    "first", ["", "import xconv.blocks.conv.spec, xconv.transfer, xconv.verify.model, xconv.lowrank"]
+)
+def test_public_functions_can_be_called_whatever_was_imported_before(first):
+    code = f"{first}\nimport xconv\nassert xconv.blocks()['conv'].name == 'conv'\n"
+    code += "assert all(callable(getattr(xconv, n)) for n in xconv.__all__ if n != '__version__')"
+    subprocess.run([sys.executable, "-c", code], check=True)

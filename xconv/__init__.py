@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from .onnx.export import export as export
     from .training import train as train
     from .transfer import transfer as transfer
+    from .verify import verify as verify
 
 __version__ = "0.1.0"
 
@@ -25,6 +26,7 @@ _PUBLIC = {
     "export": "onnx.export",
     "train": "training",
     "transfer": "transfer",
+    "verify": "verify",
     "XconvError": "errors",
 }
 __all__ = [*_PUBLIC, "__version__"]

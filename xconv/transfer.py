@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from .callable import callable_module
 from .carry import Leaf, Leaves, carry_leaf, hollow, rule_for
 from .errors import TransferError, XconvError
 from .files import replacing
@@ -125,3 +126,6 @@ def save(target: Any, path: str | Path, force: bool = False) -> Path:
     with replacing(path, force) as folder:
         door(side).save_file(target, folder / path.name)
     return path
+
+
+callable_module(__name__, transfer)

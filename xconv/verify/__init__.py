@@ -7,11 +7,10 @@
 The package itself may be called; the stages are in its files: load, trace, align, transfer, compare, diagnose, report.
 """
 
-import sys
 from collections.abc import Callable, Mapping, Sequence
-from types import ModuleType
 from typing import Any
 
+from ..callable import callable_module
 from .model import Report, Verdict
 
 __all__ = ["Report", "Verdict", "verify"]
@@ -62,8 +61,4 @@ def verify(
     )  # fmt: skip
 
 
-class _Callable(ModuleType):
-    __call__ = staticmethod(verify)
-
-
-sys.modules[__name__].__class__ = _Callable
+callable_module(__name__, verify)
