@@ -15,6 +15,7 @@ from ..carry import Leaf, Leaves, by_path, carry
 from ..draw import draw
 from ..errors import XconvError
 from ..frameworks import door, side_of
+from ..layouts import channels_first, channels_last
 from .check import Shapes
 
 Run = Callable[[list[np.ndarray]], list[np.ndarray]]
@@ -150,16 +151,6 @@ def drawn(block: Block, case: Case, framework: str, seed: int = 0) -> dict[str, 
     """Random weights, the same numbers whichever framework is asked for their shapes."""
     model, *_ = instance(block, case, framework, "float32")
     return by_path(draw(torch_leaves(model, block, case), seed))
-
-
-def channels_last(x: np.ndarray) -> np.ndarray:
-    """(N, C, ...) as (N, ..., C); fewer than three axes have no channels to move."""
-    return np.ascontiguousarray(np.moveaxis(x, 1, -1)) if x.ndim > 2 else x
-
-
-def channels_first(x: np.ndarray) -> np.ndarray:
-    """(N, ..., C) as (N, C, ...)."""
-    return np.ascontiguousarray(np.moveaxis(x, -1, 1)) if x.ndim > 2 else x
 
 
 def model_source(model: Any, shapes: Sequence[Sequence[int]] | None, name: str = "") -> Source:

@@ -14,6 +14,7 @@ from ..block import block
 from ..bounds import movements, sum_lengths
 from ..carry import Leaf, by_path, carry, rule_for
 from ..draw import draw, numbers
+from ..layouts import channels_first, channels_last
 
 FRESH_SEED, WEIGHT_SEED, COTANGENT_SEED = 0, 1, 2
 
@@ -48,16 +49,6 @@ class Answer:
             "input gradient": self.input_gradients,
             "weight gradients": self.weight_gradients,
         }
-
-
-def channels_last(x: np.ndarray) -> np.ndarray:
-    """(N, C, *spatial) to (N, *spatial, C)."""
-    return np.moveaxis(x, 1, -1)
-
-
-def channels_first(x: np.ndarray) -> np.ndarray:
-    """(N, *spatial, C) to (N, C, *spatial)."""
-    return np.moveaxis(x, -1, 1)
 
 
 def cotangents(question: Question, outputs: Sequence[np.ndarray]) -> list[np.ndarray]:

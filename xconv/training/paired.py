@@ -9,6 +9,7 @@ import numpy as np
 from ..carry import OTHER, Leaf, carry
 from ..errors import XconvError, one_of
 from ..frameworks import door
+from ..layouts import channels_last
 from .masks import Masks
 
 WEIGHTS = ("from-torch", "from-keras", "as-is")
@@ -76,11 +77,6 @@ def batches(count: int, size: int, steps: int, seed: int) -> Iterator[np.ndarray
             order = rng.permutation(count)
         yield order[:size]
         order = order[size:]
-
-
-def channels_last(array: np.ndarray) -> np.ndarray:
-    """(N, C, *spatial) as (N, *spatial, C)."""
-    return np.moveaxis(array, 1, -1)
 
 
 def train(
