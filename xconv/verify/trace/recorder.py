@@ -63,8 +63,8 @@ def mapped(tree: Any, change: Callable[[Any], Any]) -> Any:
         return {k: mapped(v, change) for k, v in tree.items()}
     if isinstance(tree, tuple) and hasattr(tree, "_fields"):
         return type(tree)(*(mapped(v, change) for v in tree))
-    if isinstance(tree, list | tuple):
-        return type(tree)(mapped(v, change) for v in tree)
+    if isinstance(tree, list | tuple):  # torch.Size and the like hold numbers only, a changed leaf may be anything
+        return (list if isinstance(tree, list) else tuple)(mapped(v, change) for v in tree)
     if isinstance(tree, slice):
         return slice(*(mapped(v, change) for v in (tree.start, tree.stop, tree.step)))
     return change(tree)
