@@ -8,6 +8,9 @@ import keras
 from keras import layers as kl
 from keras import ops
 
+from xconv.blocks.residual_wide.spec import inner
+from xconv.blocks.wide.spec import square_root_rule
+
 CONVS = (kl.Conv1D, kl.Conv2D, kl.Conv3D)
 
 
@@ -207,8 +210,8 @@ def resnext(c):
 
 def inverted_residual(c):
     wide = c.cin * c.expansion
-    parts = [norm(wide, 1, 1, "relu6"), norm(wide, c.kernel, c.stride, "relu6", depthwise=True),
-             norm(c.cout, 1, 1, None)]  # fmt: skip
+    expand = [norm(wide, 1, 1, "relu6")] if c.expansion > 1 else []
+    parts = [*expand, norm(wide, c.kernel, c.stride, "relu6", depthwise=True), norm(c.cout, 1, 1, None)]
 
     def forward(parts, x):
         y = x
@@ -264,6 +267,71 @@ def dilated_pyramid(c):
     return Fn(forward, *[conv2(c.width, c.kernel, dilation_rate=d) for d in c.dilations], *mix)
 
 
+def wide(c):
+    fat = square_root_rule(c.width, c.depth, c.layers)
+    return row(*[conv2(fat, c.kernel, activation="relu") for _ in range(c.layers)])
+
+
+def spectral(c):
+    def forward(parts, x):
+        (along,) = parts
+        _, h, w, bands = x.shape
+        y = along(ops.reshape(x, (-1, bands, 1)))
+        return ops.reshape(y, (-1, h, w, y.shape[1] * y.shape[2]))
+
+    return Fn(forward, kl.Conv1D(c.filters, c.kernel, c.stride, c.padding, dilation_rate=c.dilation, use_bias=c.bias,
+                                 activation=c.activation))  # fmt: skip
+
+
+def residual_preact(c):
+    project = c.projection or c.stride > 1 or c.cin != c.cout
+
+    def forward(parts, x):
+        first, conv1, drop, conv2, *shortcut = parts
+        active = ops.relu(first(x))
+        return conv2(drop(conv1(active))) + (shortcut[0](active) if project else x)
+
+    return Fn(
+        forward, kl.BatchNormalization(momentum=0.9, epsilon=1e-5), norm(c.cout, 3, c.stride), kl.Dropout(c.dropout),
+        conv2(c.cout, use_bias=False), *[kl.Conv2D(c.cout, 1, c.stride, use_bias=False)] * project,
+    )  # fmt: skip
+
+
+def residual_wide(c):
+    return residual_preact(inner(c))
+
+
+def inception_v3(c):
+    high, broad = (c.kernel, 1), (1, c.kernel)
+    paths = [], [broad, high], [high, broad, high, broad]
+
+    def path(kernels):
+        widths = [c.inner] * len(kernels) + [c.width]
+        return row(*[norm(n, k, epsilon=c.epsilon) for n, k in zip(widths, [(1, 1), *kernels], strict=True)])
+
+    def forward(parts, x):
+        *branches, project, pool = parts
+        return ops.concatenate([*[branch(x) for branch in branches], project(pool(x))], -1)
+
+    return Fn(forward, *map(path, paths), path([]), kl.AveragePooling2D(3, 1, "same"))
+
+
+def inception_residual(c):
+    n = c.width
+
+    def forward(parts, x):
+        *branches, mix = parts
+        return ops.relu(x + c.scale * mix(ops.concatenate([branch(x) for branch in branches], -1)))
+
+    return Fn(forward, norm(n, 1), row(norm(n, 1), norm(n)), row(norm(n, 1), norm(n * 3 // 2), norm(n * 2)),
+              kl.Conv2D(c.cin, 1))  # fmt: skip
+
+
+def net(c, *layers):
+    """A whole net as users stack it, with dense layers at the end."""
+    return keras.Sequential([keras.Input((*getattr(c, "sizes", (None, None)), c.cin)), *layers])
+
+
 def small_vgg(c):
     parts = []
     for depth, width in c.stages:
@@ -271,16 +339,69 @@ def small_vgg(c):
     parts.append(kl.Flatten())
     for width in c.hidden:
         parts += [kl.Dense(width, activation="relu"), kl.Dropout(c.dropout)]
-    return row(*parts, kl.Dense(c.classes, activation="softmax"))
+    return net(c, *parts, kl.Dense(c.classes, activation="softmax"))
 
 
 def lenet(c):
     a, b = c.widths
-    return row(
-        kl.Conv2D(a, 5, activation="tanh"), kl.AveragePooling2D(2), kl.Conv2D(b, 5, activation="tanh"),
+    return net(
+        c, kl.Conv2D(a, 5, activation="tanh"), kl.AveragePooling2D(2), kl.Conv2D(b, 5, activation="tanh"),
         kl.AveragePooling2D(2), kl.Flatten(), kl.Dense(c.hidden[0], activation="tanh"),
         kl.Dense(c.hidden[1], activation="tanh"), kl.Dense(c.classes, activation="softmax"),
     )  # fmt: skip
+
+
+def guide_cnn(c):
+    a, b = c.widths
+    return net(
+        c, kl.Conv2D(a, c.kernel, padding=c.padding, activation="relu"), kl.MaxPooling2D(),
+        kl.Conv2D(b, c.kernel, padding=c.padding, activation="relu"), kl.MaxPooling2D(), kl.Flatten(),
+        kl.Dense(c.hidden, activation="relu"), kl.Dense(c.classes, activation="softmax"),
+    )  # fmt: skip
+
+
+def satellite_net(c):
+    parts = []
+    for width in c.widths:
+        parts += [conv2(width, activation="relu"), kl.Conv2D(width, 3, activation="relu"), kl.MaxPooling2D(),
+                  kl.Dropout(c.dropout[0])]  # fmt: skip
+    return net(c, *parts, kl.Flatten(), kl.Dense(c.hidden, activation="relu"), kl.Dropout(c.dropout[1]),
+               kl.Dense(c.classes, activation="softmax"))  # fmt: skip
+
+
+def nin(c):
+    parts = []
+    for k, (widths, kernel) in enumerate(zip(c.widths, c.kernels, strict=True)):
+        if k:
+            parts += [kl.MaxPooling2D(3, 2), kl.Dropout(c.dropout)]
+        parts += [conv2(n, size, activation="relu") for n, size in zip(widths, (kernel, 1, 1), strict=True)]
+    return net(c, *parts, kl.GlobalAveragePooling2D(), kl.Softmax())
+
+
+def head(classes, dropout=0.0):
+    return [kl.GlobalAveragePooling2D(), kl.Dropout(dropout), kl.Dense(classes, activation="softmax")]
+
+
+def small_resnet(c):
+    return net(c, norm(c.stages[0][1]), *map(residual_basic, c.blocks.values()), *head(c.classes))
+
+
+def small_resnext(c):
+    return net(c, norm(c.stem_width), *map(resnext, c.blocks.values()), *head(c.classes))
+
+
+def small_mobilenet(c):
+    stem, last = norm(c.stem_width, 3, 2, "relu6"), norm(c.last_width, 1, 1, "relu6")
+    return net(c, stem, *map(inverted_residual, c.blocks.values()), last, *head(c.classes, c.dropout))
+
+
+def small_inception(c):
+    parts = [conv2(c.stem, activation="relu")]
+    for name, module in c.modules.items():
+        if name.endswith("_1") and len(parts) > 1:
+            parts.append(kl.MaxPooling2D(3, 2))
+        parts.append(inception_v1(module))
+    return net(c, *parts, *head(c.classes, c.dropout))
 
 
 def build(name, config):

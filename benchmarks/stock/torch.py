@@ -8,6 +8,9 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from xconv.blocks.residual_wide.spec import inner
+from xconv.blocks.wide.spec import square_root_rule
+
 CONVS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 
 
@@ -226,8 +229,8 @@ def resnext(c):
 
 def inverted_residual(c):
     wide = c.cin * c.expansion
-    row = nn.Sequential(norm(c.cin, wide, 1, 1, "relu6"), norm(wide, wide, c.kernel, c.stride, "relu6", wide),
-                        norm(wide, c.cout, 1, 1, None))  # fmt: skip
+    expand = [norm(c.cin, wide, 1, 1, "relu6")] if c.expansion > 1 else []
+    row = nn.Sequential(*expand, norm(wide, wide, c.kernel, c.stride, "relu6", wide), norm(wide, c.cout, 1, 1, None))
     return Fn(lambda m, x: x + m.row(x), row=row) if c.stride == 1 and c.cin == c.cout else row
 
 
@@ -277,6 +280,73 @@ def dilated_pyramid(c):
     return Fn(lambda m, x: m.mix(F.relu(torch.cat([b(x) for b in m.branches], 1))), branches=branches, mix=mix)
 
 
+def wide(c):
+    fat, layers = square_root_rule(c.width, c.depth, c.layers), []
+    for cin in [c.cin, *[fat] * (c.layers - 1)]:
+        layers += [conv2(cin, fat, c.kernel), nn.ReLU()]
+    return nn.Sequential(*layers)
+
+
+def spectral(c):
+    along = nn.Conv1d(1, c.filters, c.kernel, c.stride, dilation=c.dilation, bias=c.bias)
+
+    def forward(m, x):
+        n, bands, h, w = x.shape
+        x = m.along(x.permute(0, 2, 3, 1).reshape(-1, 1, bands))
+        x = x.transpose(1, 2).reshape(n, h, w, -1).permute(0, 3, 1, 2)
+        return F.relu(x) if c.activation == "relu" else x
+
+    return Fn(forward, along=along)
+
+
+def residual_preact(c):
+    project = c.projection or c.stride > 1 or c.cin != c.cout
+    layers = {
+        "norm": nn.BatchNorm2d(c.cin), "conv1": norm(c.cin, c.cout, 3, c.stride), "drop": nn.Dropout(c.dropout),
+        "conv2": nn.Conv2d(c.cout, c.cout, 3, padding=1, bias=False),
+    }  # fmt: skip
+    if project:
+        layers["shortcut"] = nn.Conv2d(c.cin, c.cout, 1, c.stride, bias=False)
+
+    def forward(m, x):
+        active = F.relu(m.norm(x))
+        return m.conv2(m.drop(m.conv1(active))) + (m.shortcut(active) if project else x)
+
+    return Fn(forward, **layers)
+
+
+def residual_wide(c):
+    return residual_preact(inner(c))
+
+
+def inception_v3(c):
+    def path(*kernels):
+        widths = [c.cin, *[c.inner] * len(kernels), c.width]
+        return nn.Sequential(*[norm(a, b, k, eps=c.epsilon)
+                               for a, b, k in zip(widths, widths[1:], [(1, 1), *kernels], strict=False)])  # fmt: skip
+
+    def forward(m, x):
+        pooled = F.avg_pool2d(x, 3, 1, 1, count_include_pad=False)
+        return torch.cat([m.branch1(x), m.branch2(x), m.branch3(x), m.project(pooled)], 1)
+
+    row, column = (1, c.kernel), (c.kernel, 1)
+    return Fn(forward, branch1=path(), branch2=path(row, column), branch3=path(column, row, column, row),
+              project=path())  # fmt: skip
+
+
+def inception_residual(c):
+    n = c.width
+
+    def forward(m, x):
+        return F.relu(x + c.scale * m.mix(torch.cat([m.branch1(x), m.branch2(x), m.branch3(x)], 1)))
+
+    return Fn(
+        forward, branch1=norm(c.cin, n, 1), branch2=nn.Sequential(norm(c.cin, n, 1), norm(n, n)),
+        branch3=nn.Sequential(norm(c.cin, n, 1), norm(n, n * 3 // 2), norm(n * 3 // 2, n * 2)),
+        mix=nn.Conv2d(4 * n, c.cin, 1),
+    )  # fmt: skip
+
+
 def small_vgg(c):
     layers, cin = [], c.cin
     for depth, width in c.stages:
@@ -299,6 +369,68 @@ def lenet(c):
         nn.Flatten(), nn.Linear(b * c.seen[0] * c.seen[1], c.hidden[0]), nn.Tanh(),
         nn.Linear(*c.hidden), nn.Tanh(), nn.Linear(c.hidden[1], c.classes), nn.Softmax(1),
     )  # fmt: skip
+
+
+def guide_cnn(c):
+    (a, b), padding = c.widths, c.kernel // 2 if c.padding == "same" else 0
+    return nn.Sequential(
+        nn.Conv2d(c.cin, a, c.kernel, padding=padding), nn.ReLU(), nn.MaxPool2d(2),
+        nn.Conv2d(a, b, c.kernel, padding=padding), nn.ReLU(), nn.MaxPool2d(2),
+        nn.Flatten(), nn.Linear(b * c.seen[0] * c.seen[1], c.hidden), nn.ReLU(), nn.Linear(c.hidden, c.classes),
+        nn.Softmax(1),
+    )  # fmt: skip
+
+
+def satellite_net(c):
+    layers, cin = [], c.cin
+    for width in c.widths:
+        layers += [nn.Conv2d(cin, width, 3, padding=1), nn.ReLU(), nn.Conv2d(width, width, 3), nn.ReLU(),
+                   nn.MaxPool2d(2), nn.Dropout(c.dropout[0])]  # fmt: skip
+        cin = width
+    return nn.Sequential(
+        *layers, nn.Flatten(), nn.Linear(cin * c.seen[0] * c.seen[1], c.hidden), nn.ReLU(), nn.Dropout(c.dropout[1]),
+        nn.Linear(c.hidden, c.classes), nn.Softmax(1),
+    )  # fmt: skip
+
+
+def nin(c):
+    layers, cin = [], c.cin
+    for k, (widths, kernel) in enumerate(zip(c.widths, c.kernels, strict=True)):
+        if k:
+            layers += [nn.MaxPool2d(3, 2), nn.Dropout(c.dropout)]
+        for width, size in zip(widths, (kernel, 1, 1), strict=True):
+            layers += [conv2(cin, width, size), nn.ReLU()]
+            cin = width
+    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Softmax(1))
+
+
+def head(channels, classes, dropout=0.0):
+    return [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Dropout(dropout), nn.Linear(channels, classes), nn.Softmax(1)]
+
+
+def small_resnet(c):
+    stem, blocks = norm(c.cin, c.stages[0][1]), map(residual_basic, c.blocks.values())
+    return nn.Sequential(stem, *blocks, *head(c.stages[-1][1], c.classes))
+
+
+def small_resnext(c):
+    stem, blocks = norm(c.cin, c.stem_width), map(resnext, c.blocks.values())
+    return nn.Sequential(stem, *blocks, *head(c.stages[-1][1], c.classes))
+
+
+def small_mobilenet(c):
+    stem, blocks = norm(c.cin, c.stem_width, 3, 2, "relu6"), map(inverted_residual, c.blocks.values())
+    last = norm(c.rows[-1][1], c.last_width, 1, 1, "relu6")
+    return nn.Sequential(stem, *blocks, last, *head(c.last_width, c.classes, c.dropout))
+
+
+def small_inception(c):
+    layers = [nn.Conv2d(c.cin, c.stem, 3, padding=1), nn.ReLU()]
+    for name, module in c.modules.items():
+        if name.endswith("_1") and len(layers) > 2:
+            layers.append(nn.MaxPool2d(3, 2))
+        layers.append(inception_v1(module))
+    return nn.Sequential(*layers, *head(c.seen, c.classes, c.dropout))
 
 
 def build(name, config):

@@ -39,7 +39,8 @@ class Padded(keras.Layer):
         data_format = "channels_last" if turn else self.data_format
         x = self._convolved(ops.moveaxis(x, 1, -1) if turn else x, data_format)
         if self.use_bias:
-            x = x + (self.bias if data_format == "channels_last" else ops.reshape(self.bias, (-1, *(1,) * self.rank)))
+            bias = self.bias if data_format == "channels_last" else ops.reshape(self.bias, (-1, *(1,) * self.rank))
+            x = ops.add(x, bias)  # not `+`: this TensorFlow fuses with the convolution
         if self.activation is not None:
             x = self.activation(x)
         return ops.moveaxis(x, -1, 1) if turn else x

@@ -38,9 +38,9 @@ class SpectralConv(Block):
                             activation=activation, dtype=self.dtype_policy, name="along")  # fmt: skip
 
     def call(self, x):
-        n, h, w, bands = ops.shape(x)
+        _, h, w, bands = ops.shape(x)
         y = self.along(ops.reshape(x, (-1, bands, 1)))
-        return ops.reshape(y, (n, h, w, y.shape[1] * y.shape[2]))
+        return ops.reshape(y, (-1, h, w, y.shape[1] * y.shape[2]))
 
 
 def build(c: Config) -> keras.Layer:

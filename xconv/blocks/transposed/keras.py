@@ -47,7 +47,7 @@ class _Transposed(keras.Layer):
         first = self.data_format == "channels_first"
         x = ops.moveaxis(x, 1, -1) if first else x
         x = self._spread(x) if self.groups > 1 or max(self.dilation_rate) > 1 else self._native(x)
-        x = x if self.bias is None else x + self.bias
+        x = x if self.bias is None else ops.add(x, self.bias)
         x = x if self.activation is None else self.activation(x)
         return ops.moveaxis(x, -1, 1) if first else x
 
