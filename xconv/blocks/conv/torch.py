@@ -116,9 +116,9 @@ class _Conv(Extended):
 
     def convolution(self, x: Tensor) -> Tensor:
         pads = resolve_pads(self.padding, x.shape[2:], self.kernel_size, self.stride, self.dilation)
-        inside = tuple(before for before, _ in pads)
+        inside, after = zip(*pads, strict=True)
         # Inside its convolutions torch pads with zeros only, and evenly.
-        if self.padding_mode != "zeros" or any(before != after for before, after in pads):
+        if self.padding_mode != "zeros" or inside != after:
             x = F.pad(x, [p for pair in reversed(pads) for p in pair], MODES[self.padding_mode])
             inside = (0,) * self.rank
         return self.convolve(x, self.weight, self.bias, self.stride, inside, self.dilation, self.groups)
