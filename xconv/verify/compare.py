@@ -26,8 +26,12 @@ PADS = frozenset(
     "CircularPad1d CircularPad2d CircularPad3d PadV2 MirrorPad".split()
 )
 CROPS = frozenset(
-    "Cropping1D Cropping2D Cropping3D GetItem get_item getitem __getitem__ StridedSlice slice Slice".split()
+    "Cropping1D Cropping2D Cropping3D GetItem get_item getitem __getitem__ StridedSlice slice Slice narrow "
+    "contiguous".split()
 )
+
+JOINED = frozenset("concatenate Concatenate cat concat ConcatV2".split())
+MOVES = PADS | CROPS | JOINED | frozenset("flip Flip ReverseV2 Reverse gather take GatherV2 roll Roll".split())
 
 
 @dataclass(eq=False)
@@ -72,6 +76,7 @@ class Session:
     depth: list[tuple[Step, Step, float]] = field(default_factory=list)
     settled: dict[int, int] = field(default_factory=dict)  # Keras values known to be (or made) a torch value's
     skipped: list[str] = field(default_factory=list)
+    base: dict[int, int] = field(default_factory=dict)  # Keras step to the value before the border joined to it
 
     def t(self, value: int) -> np.ndarray:
         return self.T.value(value)
@@ -105,6 +110,20 @@ def before_pads(machine: Machine, value: int) -> tuple[int, list[Step]]:
     return value, pads
 
 
+def before_moves(machine: Machine, value: int, most: int = 16) -> list[int]:
+    """The values from which this one follows by moving positions only: paddings, crops, slices joined to a border."""
+    found, todo = [], [value]
+    while todo and len(found) < most:
+        v = todo.pop(0)
+        if v in found:
+            continue
+        found.append(v)
+        maker = machine.maker(v)
+        if maker is not None and maker.kind in MOVES:
+            todo += maker.inputs
+    return found
+
+
 def channels(step: Step) -> bool | None:
     """Does a torch step have its channels on axis 1?"""
     if step.kind.startswith(CHANNELS_FIRST):
@@ -118,6 +137,8 @@ def expect(reference: np.ndarray, shape: tuple[int, ...], hint: bool | None, lay
     """The reference in the layout that a Keras value of this shape most likely has."""
     if layout == "same":
         hint = False
+    if hint and reference.ndim == len(shape) > 2:  # another shape is a fault, not another layout
+        return np.moveaxis(reference, 1, -1)
     for move in moves(reference.shape, shape, hint):
         return move(reference)
     if hint is not False and reference.ndim > 2 and (hint or reference.ndim == len(shape)):
@@ -183,8 +204,9 @@ def walk(session: Session, solve: Solve) -> list[Fault]:
         if kindred(t.kind) == "convolution" and t.kind.startswith("ConvTranspose") != k.kind.endswith("Transpose"):
             _gave(session, t, k, ts, ks, meet)
             continue
-        for ours, theirs in inputs_of(ts, ks):
-            _fed(session, t, k, ts, ks, ours, theirs, meet)
+        if not _agrees(session, ts, ks):  # what gives alike was fed alike, however each side pads it
+            for ours, theirs in inputs_of(ts, ks):
+                _fed(session, t, k, ts, ks, ours, theirs, meet)
         _gave(session, t, k, ts, ks, meet)
     _outputs(session, meet)
     return found
@@ -207,6 +229,7 @@ def _value(machine: Machine, value: int) -> np.ndarray | None:
 
 def _fed(session: Session, t: Holder, k: Holder, ts: Step, ks: Step, ours: int, theirs: int, meet) -> None:
     ours, _ = before_pads(session.T, ours)
+    fed = theirs
     theirs, _ = before_pads(session.K, theirs)
     if session.settled.get(theirs) == ours or theirs in session.transfer.shifted:
         return
@@ -219,6 +242,9 @@ def _fed(session: Session, t: Holder, k: Holder, ts: Step, ks: Step, ours: int, 
         if move is None and laid_out(reference, actual, channels(ts)) is not None:
             session.settled[theirs] = ours
             return
+    if (base := _before_border(session, ts, ours, fed)) is not None:
+        session.base[ks.index] = base
+        return
     if reference.dtype.kind in "iub" or (
         session.K.origin(theirs) is None and session.K.maker(theirs) is None and actual is None
     ):
@@ -233,6 +259,19 @@ def _fed(session: Session, t: Holder, k: Holder, ts: Step, ks: Step, ours: int, 
     meet(Fault(session, "between", theirs, expected, actual, ours, (t, k), ts, ks))
 
 
+def _before_border(session: Session, ts: Step, ours: int, theirs: int) -> int | None:
+    """The Keras value that torch's is before its padding, where Keras joins a border of slices to it."""
+    reference, fed = session.t(ours), _value(session.K, theirs)
+    if fed is None:
+        return None
+    for value in before_moves(session.K, theirs)[1:]:
+        actual = _value(session.K, value)
+        wider = actual is not None and actual.shape[-1:] == fed.shape[-1:] and actual.size < fed.size
+        if wider and actual is not None and laid_out(reference, actual, channels(ts)) is not None:
+            return value
+    return None
+
+
 def downstream(machine: Machine, values: Sequence[int], stop: set[int], most: int = 12) -> list[int]:
     """Values that follow from these through steps that are not in `stop`."""
     found = list(values)
@@ -242,6 +281,15 @@ def downstream(machine: Machine, values: Sequence[int], stop: set[int], most: in
         if len(found) > most:
             break
     return found
+
+
+def _agrees(session: Session, ts: Step, ks: Step) -> bool:
+    """Does a pair give alike on what each side feeds it?"""
+    target = ks.outputs[0]
+    if target in session.transfer.shifted or target in session.K._given:
+        return False
+    actual = _value(session.K, target)
+    return actual is not None and laid_out(session.t(ts.outputs[0]), actual, channels(ts)) is not None
 
 
 def _gave(session: Session, t: Holder, k: Holder, ts: Step, ks: Step, meet) -> None:
@@ -267,19 +315,35 @@ def _gave(session: Session, t: Holder, k: Holder, ts: Step, ks: Step, meet) -> N
                 session.settled[v] = o
                 return
     shape = actual.shape if actual is not None else ks.shapes[0]
-    near = [o for o in ours if len(session.t(o).shape) == len(shape)]
-    fitting = [o for o in near if session.t(o).size == np.prod(shape)]
-    ours_value = (fitting or near or [ts.outputs[0]])[0]
-    if not fitting:  # the output's own size differs: perhaps a crop is still to come on the Keras side
-        for v in theirs[1:]:
-            behind, step = values[v], session.K.origin(v)
-            if behind is not None and step is not None and step.kind in CROPS and behind.ndim == len(shape):
-                target, actual, shape = v, behind, behind.shape
-                break
+    near = [o for o in ours if session.t(o).ndim == len(shape)]
+    ours_value, target = _comparable(session, ts, target, near, values)
+    actual = values[target]
+    shape = actual.shape if actual is not None else shape
     reference = session.t(ours_value)
     expected = expect(reference, shape, channels(ts), session.layout)
     session.settled[target] = ours_value
     meet(Fault(session, "in", target, expected, actual, ours_value, (t, k), ts, ks))
+
+
+def _crops(machine: Machine, value: int) -> list[int]:
+    """A value and what is cropped from it, with nothing else between."""
+    found = [value]
+    for v in found:
+        found += [o for s in machine.users(v) if s.kind in CROPS for o in s.outputs if o not in found]
+    return found
+
+
+def _comparable(session: Session, ts: Step, target: int, near: list[int], values: dict) -> tuple[int, int]:
+    """The first values of a pair that are of one size, with a crop on one side or both; else the layers' own."""
+    own = values[target]
+    rank = len(session.traces[1].shapes[target]) if own is None else own.ndim
+    ours = [o for o in _crops(session.T, ts.outputs[0]) if session.t(o).ndim == rank] or [ts.outputs[0]]
+    theirs = [v for v in _crops(session.K, target) if (a := values.get(v)) is not None and a.ndim == rank] or [target]
+    for o, v in sorted(((o, v) for o in ours for v in theirs), key=lambda p: (p[0] != ours[0]) + (p[1] != theirs[0])):
+        if own is not None and session.t(o).size == values[v].size:
+            return o, v
+    fitting = [o for o in near if own is not None and session.t(o).size == own.size]
+    return (fitting or ours)[0], target if fitting else theirs[min(1, len(theirs) - 1)]
 
 
 def outputs_of(session: Session) -> list[tuple[int, int, str]]:

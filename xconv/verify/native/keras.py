@@ -97,14 +97,16 @@ ACTIVATIONS: Mapping[str, Callable[..., Any]] = {
 
 
 def pad(x: Any, pads: Sequence[tuple[int, int]], mode: str = "constant", value: float = 0.0) -> Any:
-    """Pad the spatial axes of a channels-last tensor."""
-    width = [(0, 0), *[tuple(p) for p in pads], (0, 0)]
-    if all(p == (0, 0) for p in width):
+    """Pad the spatial axes of a channels-last tensor; less than nothing crops."""
+    if not any(n for p in pads for n in p):
         return x
+    array = to_numpy(x)
+    cut = tuple(slice(max(-a, 0), n - max(-b, 0)) for (a, b), n in zip(pads, array.shape[1:-1], strict=True))
+    array = array[(slice(None), *cut)]
+    width = [(0, 0), *((max(a, 0), max(b, 0)) for a, b in pads), (0, 0)]
     if mode == "constant":
-        x = to_numpy(x)
-        return from_numpy(np.pad(x, width, constant_values=value))
-    return from_numpy(np.pad(to_numpy(x), width, mode={"replicate": "edge", "circular": "wrap"}.get(mode, mode)))  # type: ignore[call-overload]
+        return from_numpy(np.pad(array, width, constant_values=value))
+    return from_numpy(np.pad(array, width, mode={"replicate": "edge", "circular": "wrap"}.get(mode, mode)))  # type: ignore[call-overload]
 
 
 def window(

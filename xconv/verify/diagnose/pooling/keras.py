@@ -9,6 +9,7 @@ from ....frameworks.keras import from_numpy, to_numpy
 from ...compare import Fault, first_input
 from ...machine import Machine
 from ...model import Step
+from ...native.keras import pad
 from ...native.keras import window as pooled
 from .. import Proposal
 from ..edit import define, quoted, regions, unpadded
@@ -80,10 +81,9 @@ def _pair(fault: Fault, t: Step, k: Step) -> Iterator[Proposal]:
     def apply(m: Machine, keep_zero: bool = False) -> None:
         def run(x):
             if before_t:
-                from ...native.keras import pad
-
-                x = pad(x, want.pads, want.mode, want.value)
-                return pooled(x, kind, want.kernel, want.stride, ((0, 0),) * rank, want.dilation, want.ceil,
+                for border in want.borders[:-1]:
+                    x = pad(x, border.pads, border.mode, border.value)
+                return pooled(x, kind, want.kernel, want.stride, want.borders[-1].pads, want.dilation, want.ceil,
                               want.include_pad, want.divisor)  # fmt: skip
             return pooled(x, kind, want.kernel, want.stride, want.pads, want.dilation, want.ceil, want.include_pad,
                           want.divisor)  # fmt: skip

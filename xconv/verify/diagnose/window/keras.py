@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from ...model import Ref, Step
 from ...native.keras import pad
 from .. import Proposal
 from ..edit import quoted, unpadded
-from .settings import Window, keras_window, padding_cause, resolved, spoken, torch_window
+from .settings import Border, Window, cropped, keras_window, padding_cause, resolved, spoken, torch_window
 
 
 def arrays(fault: Fault) -> dict[str, np.ndarray]:
@@ -32,7 +33,8 @@ def torch_arrays(fault: Fault) -> dict[str, np.ndarray]:
 
 def convolve(x: Any, kernel: Any, bias: Any, window: Window, depthwise: bool) -> Any:
     """A convolution with explicit pads."""
-    x = pad(x, window.pads, window.mode, window.value)
+    for border in window.borders:
+        x = pad(x, border.pads, border.mode, border.value)
     kernel = from_numpy(np.ascontiguousarray(kernel)) if isinstance(kernel, np.ndarray) else kernel
     shared = {"padding": "valid", "data_format": "channels_last"}
 
@@ -95,17 +97,18 @@ def _convolution(fault: Fault, t: Step, k: Step) -> Iterator[Proposal]:
     depthwise = k.kind.startswith("Depthwise")
     _, before_t = unpadded(fault.session.T, t)
     base, before_k = unpadded(machine, k)
+    by_hand = fault.session.base.get(k.index)  # slices joined to a border say nothing of how much they pad
+    base, before_k = (by_hand, []) if by_hand is not None else (base, before_k)
     sizes = machine.value(base).shape[1:-1]
-    want = torch_window(t, before_t, rank)
+    want = _kept(fault, t, torch_window(t, before_t, rank))
     have = keras_window(k, before_k, rank, sizes)
     held = arrays(fault)
     kernel, bias = held["kernel"], held.get("bias")
     raw = replace(keras_window(replace_padding(k), before_k, rank, sizes), rule=have.rule)
 
     def proposal(changes: Sequence[str], cause: str, says: str, remedy: str) -> Proposal:
-        window = replace(raw, **{c: getattr(want, c) for c in changes if c not in ("pads",)})
-        window = replace(window, pads=want.pads, mode=want.mode, value=want.value, rule="") if "pads" in changes else \
-            resolved(window, sizes)  # fmt: skip
+        window = replace(raw, **{c: getattr(want, c) for c in changes if c != "pads"})
+        window = window.like(want) if "pads" in changes else resolved(window, sizes)
 
         def apply(m: Machine) -> None:
             def run(x, *_):
@@ -115,8 +118,8 @@ def _convolution(fault: Fault, t: Step, k: Step) -> Iterator[Proposal]:
 
         return Proposal(cause, says, f"{remedy}{quoted(k)}", apply, evidence={"stride": (want.stride, have.stride)})
 
-    pads = (padding_cause(want, have), f"torch pads {spoken(want.pads)} ({want.mode}), Keras {spoken(have.pads)}",
-            f"pad explicitly by {spoken(want.pads)} ({_layer(want, rank)}) and use padding='valid'")  # fmt: skip
+    theirs = "by hand" if by_hand is not None else _padding(have)
+    pads = (padding_cause(want, have), f"torch pads {_padding(want)}, Keras {theirs}", _remedy(want))
     stride = ("stride.value", f"torch strides by {want.stride}, Keras by {have.stride}", f"strides={want.stride}")
     dilation = (
         "dilation",
@@ -124,7 +127,7 @@ def _convolution(fault: Fault, t: Step, k: Step) -> Iterator[Proposal]:
         f"dilation_rate={want.dilation}",
     )
     differ = {n for n in ("stride", "dilation") if getattr(want, n) != getattr(have, n)}
-    if want.pads != have.pads or want.mode != have.mode or want.value != have.value:
+    if want.pads != have.pads or want.modes != have.modes or by_hand is not None or len(want.borders) > 2:
         yield proposal(["pads"], *pads)
     for name, words in (("stride", stride), ("dilation", dilation)):
         if name in differ:
@@ -163,10 +166,55 @@ def replace_padding(step: Step) -> Step:
     return replace(step, settings={**step.settings, "padding": "valid"})
 
 
-def _layer(window: Window, rank: int) -> str:
-    if window.mode == "constant":
-        return f"ZeroPadding{rank}D({spoken(window.pads)})"
-    return f"ops.pad(x, ..., mode='{ {'replicate': 'edge', 'circular': 'wrap'}.get(window.mode, window.mode) }')"
+def _kept(fault: Fault, t: Step, window: Window) -> Window:
+    """The window of what torch keeps of a convolution, if it crops the answer (a chomp after a causal padding)."""
+    whole, part = fault.session.t(t.outputs[0]), fault.session.t(fault.torch_value)
+    if whole.ndim != part.ndim or whole.shape == part.shape:
+        return window
+    rank = whole.ndim - 2
+    spare = [a - b for a, b in zip(whole.shape[2:], part.shape[2:], strict=True)]
+    if min(spare) < 0 or max(spare) > 64:
+        return window
+    for near in product(*(range(n + 1) for n in spare)):
+        cut = tuple(slice(n, n + m) for n, m in zip(near, part.shape[2:], strict=True))
+        if np.array_equal(whole[(slice(None), slice(None), *cut)], part):
+            return cropped(window, near, [spare[i] - near[i] for i in range(rank)])
+    return window
+
+
+def _padding(window: Window) -> str:
+    """ "1 (reflect)"; axes that are padded in different ways are listed."""
+    modes = {m for m, p in zip((m for m, _ in window.modes), window.pads, strict=True) if any(p)} or {"constant"}
+    if len(modes) == 1:
+        return f"{spoken(window.pads)} ({modes.pop()})"
+    return ", ".join(f"{spoken(b.pads)} ({b.mode})" for b in window.borders if any(n for p in b.pads for n in p))
+
+
+def _remedy(window: Window) -> str:
+    """How Keras pads as torch does."""
+    rank, reach = len(window.kernel), tuple(d * (k - 1) for k, d in zip(window.kernel, window.dilation, strict=True))
+    plain = {m for m, _ in window.modes} == {"constant"} and not window.value
+    if rank == 1 and plain and window.pads == ((reach[0], 0),):
+        return "padding='causal'"
+    if not any(n for p in window.pads for n in p):
+        return "padding='valid' and no other padding"
+    if plain:
+        layer = f"ZeroPadding{rank}D({spoken(window.pads)})"
+        return f"pad explicitly by {spoken(window.pads)} ({layer}) and use padding='valid'"
+    steps = [
+        f"ZeroPadding{rank}D({spoken(b.pads)})" if b.mode == "constant" and not b.value else _by_hand(b)
+        for b in window.borders if any(n for p in b.pads for n in p)
+    ]  # fmt: skip
+    return f"pad explicitly by {', then '.join(steps)}, and use padding='valid'"
+
+
+def _by_hand(border: Border) -> str:
+    width = f"ops.pad(x, {[(0, 0), *border.pads, (0, 0)]}"
+    if border.mode == "circular":
+        return f"joining the far ends to both sides (circular {spoken(border.pads)})"
+    if border.mode == "constant":
+        return f"{width}, constant_values={border.value:g})"
+    return f"{width}, mode={ {'replicate': 'edge'}.get(border.mode, border.mode)!r})"
 
 
 def transposed(x: Any, kernel: Any, bias: Any, t: Step, rank: int) -> Any:
@@ -189,7 +237,7 @@ def transposed(x: Any, kernel: Any, bias: Any, t: Step, rank: int) -> Any:
     wide = wide[
         (slice(None), *(slice(lo, n - hi) for (lo, hi), n in zip(crop, wide.shape[1:-1], strict=True)), slice(None))
     ]
-    window = Window(kernel_size, (1,) * rank, dilation, tuple((max(lo, 0), max(hi, 0)) for lo, hi in pads))
+    window = Window(kernel_size, (1,) * rank, dilation, (Border(tuple((max(lo, 0), max(hi, 0)) for lo, hi in pads)),))
     return convolve(from_numpy(np.ascontiguousarray(wide)), np.ascontiguousarray(flipped), bias, window, False)
 
 

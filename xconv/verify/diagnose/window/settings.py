@@ -11,34 +11,71 @@ Pads = tuple[tuple[int, int], ...]
 
 
 @dataclass(frozen=True)
+class Border:
+    """One padding: how much before and after each axis (less than nothing crops), and with what."""
+
+    pads: Pads
+    mode: str = "constant"
+    value: float = 0.0
+
+
+@dataclass(frozen=True)
 class Window:
-    """Kernel, stride, dilation and padding of a window; pads are before and after, by axis."""
+    """Kernel, stride, dilation and paddings of a window."""
 
     kernel: tuple[int, ...]
     stride: tuple[int, ...]
     dilation: tuple[int, ...]
-    pads: Pads
-    mode: str = "constant"
-    value: float = 0.0
-    rule: str = ""  # "same" where Keras works the pads out
+    borders: tuple[Border, ...]  # in the order in which they are put on
+    rule: str = ""  # "same" or "causal" where Keras works the pads out
     ceil: bool = False
     include_pad: bool = True
     divisor: int | None = None
     groups: int = 1
 
+    @property
+    def pads(self) -> Pads:
+        """What all borders come to."""
+        return total(self.borders, len(self.kernel))
 
-def explicit(steps: Sequence[Step], rank: int) -> tuple[Pads, str, float]:
-    """What the padding steps in front add together."""
-    pads: Pads = ((0, 0),) * rank
-    mode, value = "constant", 0.0
-    for step in steps:
-        new, mode_of, value_of = _pads(step, rank)
-        pads = tuple((a + c, b + d) for (a, b), (c, d) in zip(pads, new, strict=True))
-        mode, value = mode_of, value_of
-    return pads, mode, value
+    @property
+    def modes(self) -> tuple[tuple[str, float], ...]:
+        """With what each axis is padded."""
+        found = [("constant", 0.0)] * len(self.kernel)
+        for border in self.borders:
+            found = [(border.mode, border.value) if any(n > 0 for n in p) else f
+                     for p, f in zip(border.pads, found, strict=True)]  # fmt: skip
+        return tuple(found)
+
+    @property
+    def mode(self) -> str:
+        """The first mode that is not constant, else "constant"."""
+        return next((m for m, _ in self.modes if m != "constant"), "constant")
+
+    @property
+    def value(self) -> float:
+        return next((v for _, v in self.modes if v), 0.0)
+
+    def like(self, other: "Window") -> "Window":
+        """This window with another's paddings."""
+        return replace(self, borders=other.borders, rule="")
 
 
-def _pads(step: Step, rank: int) -> tuple[Pads, str, float]:
+def total(borders: Sequence[Border], rank: int) -> Pads:
+    """The sum of all paddings.
+
+    >>> total([Border(((3, 3),)), Border(((0, -2),))], 1)
+    ((3, 1),)
+    """
+    return tuple((sum(b.pads[i][0] for b in borders), sum(b.pads[i][1] for b in borders)) for i in range(rank))
+
+
+def border(step: Step, rank: int) -> Border:
+    """What a padding step adds.
+
+    Raises:
+        ValueError: if the step does not say.
+    """
     s = step.settings
     if step.side == "torch":
         amount = s.get("padding") if step.kind != "pad" else s.get("pad")
@@ -48,22 +85,22 @@ def _pads(step: Step, rank: int) -> tuple[Pads, str, float]:
         pads = tuple((flat[2 * i], flat[2 * i + 1]) if 2 * i + 1 < len(flat) else (0, 0) for i in range(rank))[::-1]
         mode = "reflect" if "Reflection" in step.kind else "replicate" if "Replication" in step.kind else \
             "circular" if "Circular" in step.kind else s.get("mode", "constant")  # fmt: skip
-        return pads, mode, float(s.get("value") or 0.0)
+        return Border(pads, mode, float(s.get("value") or 0.0))
     if step.kind.startswith("ZeroPadding"):
         amount = s["padding"]
         if isinstance(amount, int):
-            return ((amount, amount),) * rank, "constant", 0.0
-        return tuple((p, p) if isinstance(p, int) else tuple(p) for p in amount)[-rank:], "constant", 0.0
+            return Border(((amount, amount),) * rank)
+        if rank == 1 and all(isinstance(p, int) for p in amount):
+            amount = (tuple(amount),)
+        return Border(tuple((p, p) if isinstance(p, int) else tuple(p) for p in amount)[-rank:])
     width = s.get("pad_width", s.get("paddings", s.get("input1")))
     if width is None:
         raise ValueError(f"{step.name} does not say how much it pads")
     if isinstance(width, int):
         width = [(width, width)] * (rank + 2)
     width = [tuple(p) if isinstance(p, list | tuple) else (p, p) for p in width]
-    return (
-        tuple(width[1 : rank + 1]),
-        {"symmetric": "symmetric"}.get(s.get("mode", "constant"), s.get("mode", "constant")),
-        float(s.get("constant_values") or 0.0),
+    return Border(
+        tuple(width[1 : rank + 1]), str(s.get("mode", "constant")).lower(), float(s.get("constant_values") or 0.0)
     )
 
 
@@ -82,24 +119,29 @@ def torch_window(step: Step, before: Sequence[Step], rank: int) -> Window:
         pads = ((0, 0),) * rank
     else:
         pads = tuple((p, p) for p in per_axis(_t(padding), rank))
-    more, mode, value = explicit(before, rank)
-    own = s.get("padding_mode", "zeros")
-    if own != "zeros":
-        mode = own
-    pads = tuple((a + c, b + d) for (a, b), (c, d) in zip(pads, more, strict=True))
+    mode = s.get("padding_mode", "zeros")
+    own = Border(pads, "constant" if mode == "zeros" else mode)
     return Window(
         kernel,
         stride,
         dilation,
-        pads,
-        mode,
-        value,
+        (*(border(b, rank) for b in before), own),
         "",
         bool(s.get("ceil_mode", False)),
         bool(s.get("count_include_pad", True)),
         s.get("divisor_override"),
         s.get("groups", 1) or 1,
     )
+
+
+def cropped(window: Window, near: Sequence[int], far: Sequence[int]) -> Window:
+    """The window whose answer is this one's less some positions at either end: it pads less by as many strides."""
+    less = tuple((-a * s, -b * s) for a, b, s in zip(near, far, window.stride, strict=True))
+    if not any(n for p in less for n in p):
+        return window
+    if all(b.mode == "constant" and b.value == 0 for b in window.borders):
+        return replace(window, borders=(Border(total((*window.borders, Border(less)), len(less))),))
+    return replace(window, borders=(*window.borders, Border(less)))
 
 
 def _t(value: Any) -> Any:
@@ -113,43 +155,42 @@ def keras_window(step: Step, before: Sequence[Step], rank: int, sizes: Sequence[
     stride = s.get("strides")
     stride = kernel if stride is None else per_axis(_t(stride), rank)
     dilation = per_axis(_t(s.get("dilation_rate", 1) or 1), rank)
-    pads, mode, value = explicit(before, rank)
-    window = Window(kernel, stride, dilation, pads, mode, value, str(s.get("padding", "valid")).lower(),
-                    include_pad=False, groups=s.get("groups", 1) or 1)  # fmt: skip
+    rule = str(s.get("padding", "valid")).lower()
+    borders = tuple(border(b, rank) for b in before)
+    window = Window(kernel, stride, dilation, borders, rule, include_pad=False, groups=s.get("groups", 1) or 1)
     return resolved(window, sizes)
 
 
 def resolved(window: Window, sizes: Sequence[int]) -> Window:
     """The pads that Keras's rule comes to, added to the explicit ones."""
     if window.rule == "causal":
-        return replace(
-            window,
-            pads=tuple(
-                (a + d * (k - 1), b) for (a, b), k, d in zip(window.pads, window.kernel, window.dilation, strict=True)
-            ),
+        own = tuple((d * (k - 1), 0) for k, d in zip(window.kernel, window.dilation, strict=True))
+    elif window.rule == "same":
+        own = tuple(
+            same_pads(n + a + b, k, s, d)
+            for n, k, s, d, (a, b) in zip(
+                sizes, window.kernel, window.stride, window.dilation, window.pads, strict=True
+            )
         )
-    if window.rule != "same":
+    else:
         return window
-    found = []
-    for n, k, s, d, (a, b) in zip(sizes, window.kernel, window.stride, window.dilation, window.pads, strict=True):
-        c, e = same_pads(n + a + b, k, s, d)
-        found.append((a + c, b + e))
-    return replace(window, pads=tuple(found))
+    return replace(window, borders=(*window.borders, Border(own)))
 
 
 def padding_cause(ours: Window, theirs: Window) -> str:
     """Which word of the padding differs (torch's, Keras's)."""
-    padded = any(any(p) for p in ours.pads)
-    if padded and ours.mode != theirs.mode and any(any(p) for p in theirs.pads):
-        return "padding.mode"
-    if ours.value != theirs.value and ours.pads == theirs.pads:
+    same = ours.pads == theirs.pads
+    if same and [m for m, _ in ours.modes] == [m for m, _ in theirs.modes]:
         return "padding.value"
+    padded = [any(n > 0 for n in p) for p in ours.pads]
+    if any(
+        p and any(q) and m[0] != n[0] for p, q, m, n in zip(padded, theirs.pads, ours.modes, theirs.modes, strict=True)
+    ):
+        return "padding.mode"
     a, b = [sum(p) for p in ours.pads], [sum(p) for p in theirs.pads]
-    lopsided = any(p[0] != p[1] for p in theirs.pads) or theirs.rule == "same"
+    lopsided = any(p[0] != p[1] for p in (*theirs.pads, *ours.pads)) or theirs.rule == "same"
     if a == b or (lopsided and all(abs(x - y) <= 1 for x, y in zip(a, b, strict=True))):
         return "padding.side"
-    if ours.mode != theirs.mode and padded and theirs.rule == "same":
-        return "padding.mode"
     return "padding.amount"
 
 
