@@ -112,7 +112,8 @@ def before_pads(machine: Machine, value: int) -> tuple[int, list[Step]]:
 
 def before_moves(machine: Machine, value: int, most: int = 16) -> list[int]:
     """The values from which this one follows by moving positions only: paddings, crops, slices joined to a border."""
-    found, todo = [], [value]
+    found: list[int] = []
+    todo = [value]
     while todo and len(found) < most:
         v = todo.pop(0)
         if v in found:

@@ -57,10 +57,22 @@ def flat_before(torch: Trace, keras: Trace, t: Step, k: Step) -> tuple[int, ...]
     here, there = torch.shapes[ours.inputs[0]][1:], keras.shapes[theirs.inputs[0]][1:]
     if here[1:] + here[:1] != there or np.prod(here[1:]) == 1 or here[0] == 1:
         return ()
-    before = keras.producer(theirs.inputs[0])
-    if before is not None and before.kind in ("Permute", "transpose", "Transpose", "moveaxis", "Moveaxis"):
+    if any(_permuted(trace, step.inputs[0]) for trace, step in ((torch, ours), (keras, theirs))):
         return ()
     return here
+
+
+_PERMUTES = frozenset("permute transpose movedim moveaxis swapaxes swapdims einsum Permute Transpose Moveaxis".split())
+
+
+def _permuted(trace: Trace, value: int) -> bool:
+    """Does a value come from a permutation of axes, perhaps through steps that keep the shape?"""
+    step = trace.producer(value)
+    while step is not None and step.kind not in _PERMUTES:
+        if len(step.inputs) != 1 or step.owner is not None or trace.shapes[step.inputs[0]] != step.shapes[0]:
+            return False
+        step = trace.producer(step.inputs[0])
+    return step is not None
 
 
 _ROLES = {

@@ -61,8 +61,29 @@ def gelu(x: Any, approximate: str = "none") -> Any:
     return x * ops.sigmoid(c(1.702) * x)
 
 
-def silu(x: Any) -> Any:
-    return x * ops.sigmoid(x)
+def silu(x: Any, beta: float = 1.0) -> Any:
+    return x * ops.sigmoid(x if beta == 1 else constant(beta, x) * x)
+
+
+def softshrink(x: Any, edge: float = 0.5) -> Any:
+    e = constant(edge, x)
+    return ops.where(x > e, x - e, ops.where(x < -e, x + e, ops.zeros_like(x)))
+
+
+def hardshrink(x: Any, edge: float = 0.5) -> Any:
+    return ops.where(ops.abs(x) > constant(edge, x), x, ops.zeros_like(x))
+
+
+def tanhshrink(x: Any) -> Any:
+    return x - ops.tanh(x)
+
+
+def threshold(x: Any, edge: float = 0.0, value: float = 0.0) -> Any:
+    return ops.where(x > constant(edge, x), x, constant(value, x) * ops.ones_like(x))
+
+
+def softmin(x: Any, axis: int = -1) -> Any:
+    return ops.softmax(-x, axis=axis)
 
 
 def hardsigmoid(x: Any, slope: float = 1 / 6, offset: float = 0.5) -> Any:
@@ -92,7 +113,8 @@ ACTIVATIONS: Mapping[str, Callable[..., Any]] = {
     "selu": selu, "gelu": gelu, "silu": silu, "hardsigmoid": hardsigmoid, "hardswish": hardswish,
     "sigmoid": ops.sigmoid, "tanh": ops.tanh, "softplus": softplus, "mish": mish, "softsign": softsign,
     "logsigmoid": ops.log_sigmoid, "softmax": ops.softmax, "log_softmax": ops.log_softmax, "exp": ops.exp,
-    "square": ops.square, "abs": ops.abs,
+    "square": ops.square, "abs": ops.abs, "softshrink": softshrink, "hardshrink": hardshrink,
+    "tanhshrink": tanhshrink, "threshold": threshold, "softmin": softmin,
 }  # fmt: skip
 
 

@@ -4,13 +4,14 @@ Rebuilding from a configuration would lose custom layers without one, and a fact
 the very instance is used. A layer whose policy is not the default of its model keeps it: that is a finding, not noise.
 """
 
+import inspect
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import keras
 
-from ...frameworks.keras import to_numpy, true_float64
+from ...frameworks.keras import from_numpy, to_numpy, true_float64
 
 
 def _x64(dtype: str) -> Any:
@@ -92,3 +93,29 @@ def lifted(model: keras.Layer, dtype: str = "float64") -> Iterator[None]:
             import jax
 
             jax.config.update("jax_enable_x64", before_x64)
+
+
+@contextmanager
+def kept(model: keras.Layer) -> Iterator[None]:
+    """Let a model run in training mode, or as a user calls it: its statistics and seeds are put back after it."""
+    held = [(v, to_numpy(v).copy()) for v in model.non_trainable_variables]
+    try:
+        yield
+    finally:
+        for v, array in held:
+            v.assign(from_numpy(array))
+
+
+def trains_by_default(model: keras.Layer) -> list[str]:
+    """Layers whose call takes `training=True` unless told: it holds for every layer behind them as well.
+
+    Image layers of Keras are such: a model that begins with Resizing normalises by the batch if it is called as
+    model(x).
+    """
+    return [
+        layer.name
+        for layer in model._flatten_layers(include_self=False)
+        if type(layer).__module__.startswith(("keras.src.", "keras.layers."))
+        and (word := inspect.signature(type(layer).call).parameters.get("training")) is not None
+        and word.default is True
+    ]

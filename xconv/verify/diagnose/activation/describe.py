@@ -17,7 +17,10 @@ _TORCH: Mapping[str, tuple[str, Mapping[str, str]]] = {
     "softplus": ("softplus", {"beta": "beta", "threshold": "threshold"}), "logsigmoid": ("logsigmoid", {}),
     "hardtanh": ("hardtanh", {"low": "min_val", "high": "max_val"}), "softmax": ("softmax", {"axis": "dim"}),
     "logsoftmax": ("log_softmax", {"axis": "dim"}), "log_softmax": ("log_softmax", {"axis": "dim"}),
-    "softmax2d": ("softmax", {}), "exp": ("exp", {}),
+    "softmax2d": ("softmax", {}), "softmin": ("softmin", {"axis": "dim"}), "exp": ("exp", {}),
+    "softshrink": ("softshrink", {"edge": "lambd"}), "hardshrink": ("hardshrink", {"edge": "lambd"}),
+    "tanhshrink": ("tanhshrink", {}), "threshold": ("threshold", {"edge": "threshold", "value": "value"}),
+    "rrelu": ("rrelu", {"lower": "lower", "upper": "upper"}),
 }  # fmt: skip
 _KERAS: Mapping[str, str] = {
     "leakyrelu": "leaky_relu",
@@ -32,6 +35,9 @@ _KERAS: Mapping[str, str] = {
     "logsoftmax": "log_softmax",
     "log_sigmoid": "logsigmoid",
     "hard_tanh": "hardtanh",
+    "soft_shrink": "softshrink",
+    "hard_shrink": "hardshrink",
+    "tanh_shrink": "tanhshrink",
 }
 _SAME = frozenset("relu relu6 elu celu selu gelu sigmoid tanh mish softsign softplus softmax exp linear".split())
 
@@ -50,6 +56,8 @@ def torch_act(step: Step) -> Act | None:
     given = {ours: step.settings[theirs] for ours, theirs in parameters.items() if theirs in step.settings}
     if name == "relu6":
         return "relu", {"cap": 6.0}
+    if name == "rrelu":  # at inference the mean of its bounds
+        return "leaky_relu", {"slope": (given.get("lower", 1 / 8) + given.get("upper", 1 / 3)) / 2}
     if key == "softmax2d":
         return "softmax", {"axis": -3}
     return name, given
@@ -72,6 +80,8 @@ def keras_act(step: Step) -> Act | None:
     if not name:
         return None
     given: dict[str, Any] = {}
+    if name in ("softshrink", "hardshrink"):
+        given["edge"] = settings.get("threshold", 0.5)
     if name == "leaky_relu":
         given["slope"] = settings.get("negative_slope", settings.get("alpha", 0.2))
     if name in ("elu", "celu"):
@@ -96,7 +106,8 @@ def spoken(act: Act, keras: bool = False) -> str:
         if name == "relu" and given.get("cap") == 6.0:
             return "ReLU6"
         words = {"leaky_relu": "LeakyReLU", "elu": "ELU", "gelu": "GELU", "silu": "SiLU", "hardswish": "Hardswish",
-                 "hardsigmoid": "Hardsigmoid", "softplus": "Softplus", "relu": "ReLU"}  # fmt: skip
+                 "hardsigmoid": "Hardsigmoid", "softplus": "Softplus", "relu": "ReLU",
+                 "softshrink": "Softshrink", "hardshrink": "Hardshrink", "tanhshrink": "Tanhshrink"}  # fmt: skip
         inside = ", ".join(f"{v}" if name in ("leaky_relu", "elu") else f"{k}={v}" for k, v in given.items())
         return words.get(name, name) + (f"({inside})" if inside else "")
     if name == "relu":
@@ -113,8 +124,15 @@ def spoken(act: Act, keras: bool = False) -> str:
         return soft if threshold in (20.0, float("inf")) else f"ops.where({edge} > {threshold}, x, {soft})"
     if name == "hardtanh":
         return f"ops.clip(x, {given.get('low', -1.0)}, {given.get('high', 1.0)})"
+    if name == "silu" and given.get("beta", 1.0) != 1.0:
+        return f"x * ops.sigmoid({given['beta']} * x)"
+    if name in ("softshrink", "hardshrink"):
+        return f"ops.{name[:4]}_shrink(x, {given.get('edge', 0.5)})"
+    if name == "threshold":
+        return f"ops.where(x > {given['edge']}, x, {given['value']})"
     if name == "hardsigmoid" and "slope" in given:
         return f"ops.clip({given['slope']} * x + 0.5, 0, 1)"
-    names = {"hardsigmoid": "hard_sigmoid", "hardswish": "hard_silu", "logsigmoid": "log_sigmoid"}
+    names = {"hardsigmoid": "hard_sigmoid", "hardswish": "hard_silu", "logsigmoid": "log_sigmoid",
+             "tanhshrink": "tanh_shrink"}  # fmt: skip
     inside = ", ".join(f"{k}={v}" for k, v in given.items())
     return f"{names.get(name, name)}({inside})"

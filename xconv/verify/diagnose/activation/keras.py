@@ -10,6 +10,7 @@ from ...match import agree
 from ...model import Step
 from ...native.keras import ACTIVATIONS
 from .. import Proposal
+from ..constant import offered
 from ..edit import after, define, quoted, regions, sources
 from .describe import Act, keras_act, spoken, torch_act
 
@@ -19,7 +20,14 @@ CATALOGUE: tuple[Act, ...] = (
     ("gelu", {"approximate": "tanh"}), ("silu", {}), ("mish", {}), ("hardswish", {}), ("hardsigmoid", {}),
     ("hardsigmoid", {"slope": 0.2}), ("sigmoid", {}), ("tanh", {}), ("leaky_relu", {"slope": 0.01}),
     ("leaky_relu", {"slope": 0.1}), ("leaky_relu", {"slope": 0.2}), ("leaky_relu", {"slope": 0.3}),
-    ("elu", {"alpha": 1.0}), ("selu", {}), ("softplus", {}), ("softsign", {}), ("square", {}),
+    ("elu", {"alpha": 1.0}), ("selu", {}), ("softplus", {}), ("softsign", {}), ("square", {}), ("softshrink", {}),
+    ("hardshrink", {}), ("tanhshrink", {}),
+)  # fmt: skip
+
+# Activations with one number, for those of the torch side's own code.
+_WITH_NUMBER = (
+    ("silu", "beta"), ("leaky_relu", "slope"), ("elu", "alpha"), ("celu", "alpha"), ("softplus", "beta"),
+    ("relu", "cap"), ("softshrink", "edge"), ("hardshrink", "edge"), ("hardsigmoid", "slope"),
 )  # fmt: skip
 
 _INDEXING = frozenset("StridedSlice GetItem getitem flip Flip ReverseV2 gather take GatherV2".split())
@@ -35,10 +43,10 @@ def _cause(old: Act | None, new: Act) -> str:
         return "activation.kind"
     (a, p), (b, q) = old, new
     if a == b:
-        usual = {"beta": 1.0, "alpha": 1.0, "threshold": 20.0, "approximate": "none"}
+        usual = {"edge": 0.5, "beta": 1.0, "alpha": 1.0, "threshold": 20.0, "approximate": "none"}
         changed = {k for k in {*p, *q} if p.get(k, usual.get(k)) != q.get(k, usual.get(k))}
         for key, cause in (("axis", "axis"), ("slope", "slope"), ("alpha", "slope"), ("cap", "cap"),
-                           ("approximate", "approximate"), ("beta", "beta"), ("threshold", "threshold")):  # fmt: skip
+                           ("approximate", "approximate"), ("beta", "beta"), ("threshold", "threshold"), ("edge", "threshold")):  # fmt: skip
             if key in changed and not (key == "threshold" and "beta" in changed and q.get("beta", 1) != 1):
                 return f"activation.{cause}"
     if {a, b} == {"relu", "leaky_relu"} or {a, b} <= {"elu", "celu"}:
@@ -91,7 +99,10 @@ def _changed(fault: Fault, wanted: list, present: list, keras_steps: list[Step])
                 ):
                     chains.append((s.inputs[0], s, e))
     known = {s.index: act for s, act in present}
-    for torch_step, act in [*wanted, *((None, a) for a in CATALOGUE if not wanted or len(torch_steps_of(fault)) > 2)]:
+    written: list[Act] = []
+    if not wanted or len(torch_steps_of(fault)) > 2:
+        written = [*CATALOGUE, *_numbered(fault)]
+    for torch_step, act in [*wanted, *((None, a) for a in written)]:
         for start, first, last in chains:
             for variant in _softmax_axes(act, last.shapes[0], len(last.shapes[0])):
                 old = known.get(last.index) if first is last else None
@@ -113,6 +124,15 @@ def _changed(fault: Fault, wanted: list, present: list, keras_steps: list[Step])
                     lambda m, v=last.outputs[0], s=start, a=variant: define(m, v, lambda x: apply(a, x), s),
                     torch_step, last,
                 )  # fmt: skip
+
+
+def _numbered(fault: Fault) -> Iterator[Act]:
+    """Activations with a number of the torch side's own code in them."""
+    seen = {1.0}
+    for array, _ in offered(fault, torch_steps_of(fault)):
+        if array.size == 1 and (number := float(array.ravel()[0])) > 0 and number not in seen and len(seen) < 8:
+            seen.add(number)
+            yield from ((name, {word: number}) for name, word in _WITH_NUMBER)
 
 
 def identified(fault: Fault, start: int, last: Step) -> Act | None:
