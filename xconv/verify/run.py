@@ -3,7 +3,7 @@
 import resource
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from dataclasses import replace
 from itertools import permutations
 from typing import Any
@@ -210,7 +210,7 @@ class Case:
         for probe in probes(list(xs), seed, small):
             if not result.good and (not small or probe.name not in ("default call", "magnitude x40", "sizes +1")):
                 continue
-            self._probe(result, probe, xs)
+            self._probe(result, probe)
         if self.mode != "as-is":
             self._weights(result, xs, seed)
 
@@ -229,7 +229,19 @@ class Case:
         except XconvError:
             return None
 
-    def _probe(self, result: "Result", probe: Any, xs: Sequence[np.ndarray]) -> None:
+    def _probe(self, result: "Result", probe: Any) -> None:
+        from .precision.keras import kept, trains_by_default
+
+        if probe.default_call and (image := trains_by_default(self.keras.model)):
+            result.notes.append(
+                f"model(x) without training=False runs the layers behind {image[0]} in training mode, since its call "
+                "has training=True by default: Keras does so, the port does not; call with training=False, or predict"
+            )
+            return
+        with kept(self.keras.model) if probe.default_call else nullcontext():
+            self._differently(result, probe)
+
+    def _differently(self, result: "Result", probe: Any) -> None:
         training = None if probe.default_call else False
         runs = self._runs(probe.inputs, training)
         if runs is None:
