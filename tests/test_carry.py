@@ -7,7 +7,8 @@ from einops import rearrange
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xconv.carry import Leaf, carry, carry_leaf, compact, hollow, moved, place
+from xconv.carry import Leaf, carry, carry_leaf, hollow, moved
+from xconv.copying import compact, place
 from xconv.errors import TransferError
 from xconv.rules import CONV, DEPTHWISE, flattened, rule, table
 
@@ -84,7 +85,7 @@ def test_a_leaf_without_a_partner_is_refused_by_name():
         carry({"a": conv("a")}, {"a": conv("a", keras=True), "other": conv("other", keras=True)}, "torch")
 
 
-@pytest.mark.parametrize("shape", [(3, 4), (17, 5, 3, 3), (33, 16, 2), (1, 40, 1), ()])
+@pytest.mark.parametrize("shape", [(3, 4), (17, 5, 3, 3), (33, 16, 2), (1, 40, 1), (), (130, 300, 3, 3)])
 def test_placing_by_slices_is_copying(shape):
     array = np.random.default_rng(0).normal(size=shape)
     turned = array.transpose()

@@ -48,34 +48,6 @@ def by_path(leaves: Iterable[Leaf]) -> dict[str, Leaf]:
     return {leaf.path: leaf for leaf in leaves}
 
 
-SLICE = 16  # as many float32 numbers as a cache line holds
-
-
-def place(array: np.ndarray, target: np.ndarray) -> None:
-    """Copy an array into one of its shape that lies differently in memory, by slices that keep to cache lines.
-
-    NumPy alone goes through a transposed array in the target's order, at a tenth of the pace (512x512x3x3: 1 GB/s, and
-    12 GB/s here). Slices are cut along the axis that is farthest apart in the source, kernels' short axes aside.
-    """
-    long = [axis for axis, size in enumerate(array.shape) if size >= SLICE]
-    if not long:
-        np.copyto(target, array)
-        return
-    axis = max(long, key=lambda axis: abs(array.strides[axis]))
-    there, here = np.moveaxis(target, axis, -1), np.moveaxis(array, axis, -1)
-    for k in range(0, array.shape[axis], SLICE):
-        there[..., k : k + SLICE] = here[..., k : k + SLICE]
-
-
-def compact(array: np.ndarray) -> np.ndarray:
-    """The array itself if it lies in order, or else a copy that does."""
-    if array.flags.c_contiguous:
-        return array
-    out = np.empty(array.shape, array.dtype)
-    place(array, out)
-    return out
-
-
 def rule_for(side: str, here: Leaf, there: Leaf) -> Rule:
     """The row for a pair of leaves, of which `here` is on `side`."""
     return rule(here.kind, there.kind) if side == "torch" else rule(there.kind, here.kind)

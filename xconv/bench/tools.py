@@ -6,6 +6,7 @@ few runs: these are seconds of Python and memory traffic, which other load can o
 
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from ..copying import processors
 from ..parity.engines import WorkerFailed, Workers
 from .work import begin
 
@@ -66,10 +68,11 @@ def peak_bytes(step: Callable[[], Any]) -> int:
 
 
 def copy_bandwidth() -> float:
-    """Bytes per second, read and written, of a large copy by NumPy."""
-    source = np.random.default_rng(0).random(1 << 24)
+    """Bytes per second, read and written, of a large copy by NumPy in as many threads as a transfer uses."""
+    source = np.random.default_rng(0).random((processors(), (1 << 24) // processors()))
     target = np.empty_like(source)
-    return 2 * source.nbytes / best(lambda: np.copyto(target, source), 5)
+    with ThreadPoolExecutor(len(source)) as pool:
+        return 2 * source.nbytes / best(lambda: list(pool.map(np.copyto, target, source)), 5)
 
 
 def transfers(sizes: Sequence[int]) -> list[Point]:
@@ -187,7 +190,7 @@ def measured(console: Any, quick: bool = False) -> list[dict[str, Any]]:
 
 
 def _asked(question: Callable[[Sequence[int]], list[Point]], sizes: Sequence[int]) -> list[Point]:
-    with Workers(begin=begin) as workers:
+    with Workers(processors(), begin) as workers:
         return workers.ask("tensorflow", question, sizes)
 
 

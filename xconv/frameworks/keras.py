@@ -8,7 +8,8 @@ import keras
 import numpy as np
 from keras.src.models.functional import Functional  # keras.Model of tensors makes one; it has no public name
 
-from ..carry import Leaf, compact
+from ..carry import Leaf
+from ..copying import compact
 from ..errors import TransferError, XconvError, first_line
 from ..rules import kind_of
 

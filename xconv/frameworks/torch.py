@@ -7,7 +7,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from ..carry import Leaf, compact, place
+from ..carry import Leaf
+from ..copying import compact, place
 from ..errors import TransferError, XconvError, first_line, need
 from ..rules import COUNTERS, kind_of
 
