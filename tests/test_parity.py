@@ -1,6 +1,11 @@
 """The suite agrees on healthy blocks, and calls every planted fault different."""
 
+import os
+import subprocess
+import sys
+import time
 from dataclasses import replace
+from subprocess import PIPE
 
 import numpy as np
 import onnx
@@ -250,3 +255,20 @@ def test_a_dtype_that_an_engine_is_listed_without_is_tried_and_found_out_when_it
     agreeing = replace(found, status=AGREE)
     assert suite.untrue([agreeing]) == ["openvino is listed without float64, yet every row agrees"]
     assert suite.untrue([agreeing, found]) == []
+
+
+def test_workers_end_with_the_process_that_asks_them():
+    code = (
+        "from xconv.parity.engines import Workers\nimport os, sys\nif __name__ == '__main__':\n"
+        "    print(Workers().ask('reference', os.getpid), flush=True)\n    sys.stdin.read()"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], stdin=PIPE, stdout=PIPE, text=True) as asking:
+        worker = int(asking.stdout.readline())
+        asking.kill()
+    for _ in range(100):
+        try:
+            os.kill(worker, 0)
+        except ProcessLookupError:
+            return
+        time.sleep(0.1)
+    pytest.fail(f"worker {worker} outlives the process that started it")

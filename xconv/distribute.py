@@ -8,7 +8,6 @@ single machine, since every number in a task depends on the task alone.
 cluster's address; there, xconv is installed on every node.
 """
 
-import os
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any
@@ -20,8 +19,6 @@ from .parity.checks import Row
 if TYPE_CHECKING:
     from .bench.figures import Ceiling
     from .bench.session import Plan
-
-DEATH = 1  # PR_SET_PDEATHSIG of <sys/prctl.h>
 
 
 def spread(
@@ -74,22 +71,12 @@ def _join(ray: Any, address: str) -> None:
         raise XconvError(f"no Ray cluster answers at {address}: {str(error).splitlines()[0]}") from error
 
 
-def _with_parent(begin: e.Begin, backend: str, threads: int) -> None:
-    """Begin as usual, and die with the Ray worker that started this process."""
-    if hasattr(os, "sched_setaffinity"):  # Linux
-        import ctypes
-        import signal
-
-        ctypes.CDLL(None).prctl(DEATH, signal.SIGKILL)
-    begin(backend, threads)
-
-
 @cache
 def _workers(threads: int, timed: bool) -> e.Workers:
     """The engines of this Ray worker, started once."""
     from .bench.work import begin as pinned
 
-    return e.Workers(threads, partial(_with_parent, pinned if timed else e._begin))
+    return e.Workers(threads, pinned if timed else e._begin)
 
 
 def parity(todo: Sequence[Any], engines: Sequence[e.Engine], address: str) -> Iterator[list[Row]]:

@@ -11,7 +11,7 @@ from concurrent.futures import ProcessPoolExecutor, TimeoutError
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from importlib.util import find_spec
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from typing import Any
 
 from ..errors import XconvError, one_of
@@ -91,7 +91,19 @@ class WorkerFailed(Exception):
     """A worker that died, hung or refused, and why."""
 
 
+def end_with_parent() -> None:
+    """In a worker: end when the process that asks is gone, however it went; it would wait for questions forever."""
+
+    def watch() -> None:
+        if parent := parent_process():
+            parent.join()
+            os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
 def _begin(backend: str, threads: int = 1) -> None:
+    end_with_parent()
     # Set before the framework is imported, in the worker alone.
     os.environ |= {
         "KERAS_BACKEND": backend or "tensorflow",
