@@ -42,8 +42,7 @@ CONV = (Slot("weight", "o i ...", "kernel", "... i o"), BIAS)
 DEPTHWISE = (Slot("weight", "(g m) 1 ...", "kernel", "... g m"), BIAS)
 TRANSPOSED = (Slot("weight", "i o ...", "kernel", "... o i"), BIAS)
 DENSE = (Slot("weight", "o i", "kernel", "i o"), BIAS)
-POINTWISE_DENSE = (Slot("weight", "o i", "kernel", "1 1 i o"), BIAS)
-DENSE_POINTWISE = (Slot("weight", "o i 1 1", "kernel", "i o"), BIAS)
+POINTWISE = (Slot("weight", "o i _", "kernel", "_ i o"), BIAS)
 AFFINE = (Slot("weight", "...", "gamma", "..."), Slot("bias", "...", "beta", "..."))
 BATCH_NORM = (
     *AFFINE,
@@ -102,8 +101,11 @@ ROWS: tuple[tuple[str, str, Rule], ...] = (
     ("ConvTranspose2d", "Conv2DTranspose", TRANSPOSED),
     ("ConvTranspose3d", "Conv3DTranspose", TRANSPOSED),
     ("Linear", "Dense", DENSE),
-    ("Linear", "Conv2D", POINTWISE_DENSE),
-    ("Conv2d", "Dense", DENSE_POINTWISE),
+    ("Linear", "EinsumDense", DENSE),
+    ("Linear", "Conv1D Conv2D Conv3D", POINTWISE),
+    ("Conv1d Conv2d Conv3d", "Dense EinsumDense", POINTWISE),
+    ("Conv1d", "Conv2D Conv3D", POINTWISE),
+    ("Conv2d Conv3d", "Conv1D", POINTWISE),
     ("BatchNorm1d BatchNorm2d BatchNorm3d", "BatchNormalization", BATCH_NORM),
     ("LayerNorm", "LayerNormalization", LAYER_NORM),
     ("GroupNorm InstanceNorm1d InstanceNorm2d InstanceNorm3d", "GroupNormalization", AFFINE),

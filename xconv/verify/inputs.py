@@ -124,6 +124,14 @@ def keras_layouts(keras: Side, T: Trace, xs: Arrays, layout: str) -> tuple[Trace
     raise problem
 
 
+def declared(keras: Any, arrays: Sequence[np.ndarray]) -> bool:
+    """Are these sizes that a Keras model's own inputs allow? It is asked, since not every model refuses others."""
+    inputs = getattr(keras, "inputs", None)
+    if not inputs or len(inputs) != len(arrays):
+        return True
+    return all(_fits(a.shape, tuple(i.shape)) for a, i in zip(arrays, inputs, strict=True))
+
+
 def _fits(shape: tuple[int, ...], declared: tuple[int | None, ...]) -> bool:
     return len(shape) == len(declared) and all(d is None or d == n for n, d in zip(shape, declared, strict=True))
 

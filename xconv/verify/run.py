@@ -243,7 +243,8 @@ class Case:
 
     def _differently(self, result: "Result", probe: Any) -> None:
         training = None if probe.default_call else False
-        runs = self._runs(probe.inputs, training)
+        fitting = declared(self.keras.model, self.arrange(probe.inputs))
+        runs = self._runs(probe.inputs, training) if fitting else None
         if runs is None:
             result.notes.append(f"probe {probe.name}: not allowed by the models")
             return
@@ -284,6 +285,8 @@ class Case:
             alignment = align(T, K, ts, ks, [leaf(h, self.torch.to_numpy) for h in ts],
                               [leaf(h, self.keras.to_numpy) for h in ks], known)  # fmt: skip
         else:
+        from .inputs import declared
+
             alignment = rebound(alignment, T, K)
         again = self.judge(T, K, xs, alignment, transfer, name)
         if sizes and not again.good and not (true := [d for d in again.divergences if not made_for_its_size(d, again)]):

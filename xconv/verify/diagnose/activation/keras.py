@@ -46,7 +46,8 @@ def _cause(old: Act | None, new: Act) -> str:
         usual = {"edge": 0.5, "beta": 1.0, "alpha": 1.0, "threshold": 20.0, "approximate": "none"}
         changed = {k for k in {*p, *q} if p.get(k, usual.get(k)) != q.get(k, usual.get(k))}
         for key, cause in (("axis", "axis"), ("slope", "slope"), ("alpha", "slope"), ("cap", "cap"),
-                           ("approximate", "approximate"), ("beta", "beta"), ("threshold", "threshold"), ("edge", "threshold")):  # fmt: skip
+                           ("approximate", "approximate"), ("beta", "beta"), ("threshold", "threshold"),
+                           ("edge", "threshold")):  # fmt: skip
             if key in changed and not (key == "threshold" and "beta" in changed and q.get("beta", 1) != 1):
                 return f"activation.{cause}"
     if {a, b} == {"relu", "leaky_relu"} or {a, b} <= {"elu", "celu"}:

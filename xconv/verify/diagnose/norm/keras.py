@@ -242,6 +242,15 @@ def _changes(fault: Fault, t: Step, k: Step, want: Norm, have: Norm, value: int)
                 {"axes": want.axes, "mean": want.mean, "variance": want.variance},
             )
         )
+    if want.kind == "running" and have.kind != "running" and not changes:
+        changes.append(
+            (
+                "norm.batch_statistics",
+                f"torch's {t.kind} normalises by running statistics, Keras's {k.kind} by those of what it is given",
+                "BatchNormalization with torch's running statistics",
+                batch,
+            )
+        )
     if want.kind != have.kind and not changes:
         changes.append(
             (
@@ -288,7 +297,7 @@ def _changes(fault: Fault, t: Step, k: Step, want: Norm, have: Norm, value: int)
     if have.kind in ("axes", "groups"):
         yield proposal("norm.variance", "the variance is divided by n - 1 on one side", "divide by n",
                        replace(have, unbiased=True))  # fmt: skip
-    if any(c[0] in ("norm.axis", "norm.kind") for c in changes):
+    if any(c[0] in ("norm.axis", "norm.kind", "norm.batch_statistics") for c in changes):
         yield proposal(changes[0][0], changes[0][1], changes[0][2], want)
     yield proposal("weights.value", "the statistics or affine weights differ", "load torch's", replace(
         have, gamma=want.gamma if have.gamma is not None else None, beta=want.beta if have.beta is not None else None,
@@ -323,9 +332,10 @@ def _constant(fault: Fault, t: Step, theirs: list[Step]) -> Iterator[Proposal]:
 
             cause, says = (
                 "norm.constant",
-                f"torch divides alpha={alpha} by the window {size} and uses beta={beta}, k={k0}",
+                f"torch divides alpha={alpha} by the window of {size} channels and uses beta={beta}, k={k0}; "
+                "the port otherwise",
             )
-            remedy = f"alpha / {size} = {alpha / size:g}"
+            remedy = f"depth_radius={size // 2}, bias={k0:g}, alpha={alpha / size:g}, beta={beta:g}"
         else:
             p, dim, eps = s.get("p", 2.0), s.get("dim", 1), s.get("eps", 1e-12)
             perm = permutation(reference, x.shape, True if reference.ndim > 3 else None)
@@ -338,17 +348,30 @@ def _constant(fault: Fault, t: Step, theirs: list[Step]) -> Iterator[Proposal]:
                 norm = (np.abs(a) ** p).sum(axis, keepdims=True) ** (1 / p)
                 return from_numpy(a / np.maximum(norm, eps))
 
-            cause, says = (
-                "norm.epsilon_place",
-                f"torch divides by max(norm, {eps:g}) over axis {axis} of Keras's layout",
-            )
-            remedy = "write out the same formula"
+            cause, says, remedy = _unit_words(p, axis, eps, reference.ndim, theirs)
         for end in dict.fromkeys([fault.target, *(v for k in reversed(theirs) for v in k.outputs)]):
             step = machine.origin(end)
             if end == start or step is None or step.kind == "weight":
                 continue
             yield Proposal(cause, says, f"{remedy}{quoted(step)}",
                            lambda m, e=end, f=formula, b=start: define(m, e, f, b), t, step)  # fmt: skip
+
+
+def _unit_words(p: float, axis: int, eps: float, rank: int, theirs: Sequence[Step]) -> tuple[str, str, str]:
+    """What differs from torch's normalize, as far as the Keras step says."""
+    torch = f"torch divides by max(norm, {eps:g}) over axis {axis} of Keras's layout"
+    step = next((k for k in theirs if k.kind.lower() in _UNIT), None)
+    if step is not None:
+        axes = _axes(step.settings.get("axis", -1) if step.settings.get("axis") is not None else (), rank)
+        if axes != (axis,):
+            return "norm.axis", f"{torch}, {step.name} over {axes}", f"axis={axis}"
+        order = step.settings.get("order", 2)
+        if order != p:
+            return "norm.kind", f"torch divides by the {p:g}-norm, {step.name} by the {order}-norm", f"order={p:g}"
+    return "norm.epsilon_place", torch, "write out the same formula"
+
+
+_UNIT = frozenset("unitnormalization normalize l2_normalize".split())
 
 
 def momentum(session: Session) -> tuple[list[Divergence], list[str]]:
@@ -362,7 +385,7 @@ def momentum(session: Session) -> tuple[list[Divergence], list[str]]:
         if not t.kind.startswith("BatchNorm") or k.kind != "BatchNormalization" or "moving_mean" not in k.weights:
             continue
         share, kept = t.step.settings.get("momentum"), k.step.settings["momentum"]
-        if share is None or abs(kept - (1 - share)) < 1e-9 or "running_mean" not in t.weights:
+        if None in (share, kept) or abs(kept - (1 - share)) < 1e-9 or "running_mean" not in t.weights:
             continue
         if (share, kept) == (0.1, 0.99):
             notes.append(
