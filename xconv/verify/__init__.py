@@ -22,7 +22,7 @@ def verify(
     input_shape: Sequence[int] | Sequence[Sequence[int]] | None = None,
     *,
     inputs: Any = None,
-    weights: str = "from-torch",
+    weights: str = "auto",
     training: tuple[Callable, Callable] | None = None,
     steps: int = 3,
     gradients: bool = False,
@@ -34,11 +34,14 @@ def verify(
     """Judge whether a torch model and a Keras model compute the same function.
 
     Args:
-        torch_model: an `nn.Module`, or a function without arguments that makes one. It is left as it was.
-        keras_model: a built `keras.Model` or layer, or a function that makes one. It is left as it was.
+        torch_model: an `nn.Module`, a function without arguments that makes one, or the path of a `.pt2` or `.onnx`
+            file. It is left as it was.
+        keras_model: a built `keras.Model` or layer, a function that makes one, or the path of a `.keras`, `.h5` or
+            `.onnx` file. It is left as it was.
         input_shape: (N, C, *spatial) with batch in torch layout; a tuple of such for several inputs.
         inputs: arrays in torch layout instead of random ones: an array, a sequence of them, or name to array.
-        weights: "from-torch" and "from-keras" carry the weights that way (into copies), "as-is" judges the user's own.
+        weights: "from-torch" and "from-keras" carry the weights that way (into copies), "as-is" judges the user's own;
+            "auto" is "from-torch", and "as-is" for an ONNX file that holds weights of the other side.
         training: two functions, from a model to its {"optimizer": ..., "loss": ...}, to compare training steps too.
         steps: how many training steps.
         gradients: compare the gradients of all weights and inputs too.

@@ -9,7 +9,7 @@ import typer
 
 from ..errors import XconvError
 
-LEAVES = "file.py:name, package.module:name, .keras, .h5, .pt2"
+LEAVES = "file.py:name, package.module:name, .keras, .h5, .pt2, .onnx"
 
 
 def shape(text: str) -> tuple[int, ...]:
@@ -54,10 +54,16 @@ def _writable(*paths: Path | None) -> None:
 
 
 def _sides(a: str, b: str) -> tuple[Any, Any]:
-    """The torch and the Keras model, in whichever order they were named."""
+    """The torch and the Keras model, in whichever order they were named; an ONNX file takes the seat that is left."""
     from ..frameworks import side_of
     from ..named import found_of as load
 
+    if a.endswith(".onnx") and b.endswith(".onnx"):
+        return Path(a), Path(b)
+    for file, source in ((a, b), (b, a)):
+        if file.endswith(".onnx"):
+            model = load(source)
+            return (model, Path(file)) if _kind(model, source, side_of) == "torch" else (Path(file), model)
     first, second = load(a), load(b)
     kinds = []
     made = []
@@ -100,13 +106,13 @@ def _guess(model: Any, source: str) -> str:
 
 def verify(
     models: Annotated[
-        list[str] | None, typer.Argument(metavar="A B", help=f"Two models, one of each framework: {LEAVES}.")
+        list[str] | None, typer.Argument(metavar="A B", help=f"Two models, one of each framework, or ONNX files: {LEAVES}.")
     ] = None,
     input: Annotated[
         list[str] | None, typer.Option(help="Shape in torch layout with batch, 2,3,32,32; repeat for several.")
     ] = None,
     inputs: Annotated[Path | None, typer.Option(help="Arrays in torch layout, .npz.")] = None,
-    weights: Annotated[str, typer.Option(help="from-torch, from-keras or as-is.")] = "from-torch",
+    weights: Annotated[str, typer.Option(help="from-torch, from-keras or as-is; auto: from-torch, but an .onnx as it is.")] = "auto",
     layout: Annotated[str, typer.Option(help="Of the Keras side: auto, channels_last or same (as torch's).")] = "auto",
     map: Annotated[list[str] | None, typer.Option("--map", help="TORCH_PATH=KERAS_PATH of a layer; repeat.")] = None,
     train_a: Annotated[str | None, typer.Option(help="Function of A's model to its optimizer and loss.")] = None,

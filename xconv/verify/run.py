@@ -15,13 +15,13 @@ from .align import Alignment, align
 from .chance import same, silence
 from .compare import Fault, Session, output_move, outputs_of, walk
 from .diagnose import Doctor, divergence, merged
-from .holders import holders, leaf
+from .holders import holders, outline
 from .match import AGREE_OUTPUT, difference
 from .model import Depth, Difference, Divergence, Report, Trace, Verdict
 from .sides import Side
-from .transfer import Carrier, Transfer, carry_all
+from .transfer import Carrier, Transfer, carry_all, shared
 
-MODES = ("from-torch", "from-keras", "as-is")
+MODES = ("auto", "from-torch", "from-keras", "as-is")
 LAWS = 1e-2  # beyond this no rounding of a constant to float32 explains a difference of the outputs
 LAYOUTS = ("auto", "channels_last", "same")
 
@@ -45,7 +45,7 @@ def verify(
     input_shape: Any = None,
     *,
     inputs: Any = None,
-    weights: str = "from-torch",
+    weights: str = "auto",
     training: tuple[Callable, Callable] | None = None,
     steps: int = 3,
     gradients: bool = False,
@@ -72,16 +72,25 @@ def verify(
         torch = torch_door.side(ours)
         xs = draw(torch, theirs, input_shape, inputs, seed)
         T = torch.trace(xs)
-        stack.enter_context(lifted(theirs))
-        keras = keras_door.side(theirs)
+        keras = keras_door.side(theirs, stack.enter_context(lifted(theirs)))
         K, arrange, layout = keras_layouts(keras, T, xs, layout)
         clock("trace")
-        case = Case(torch, keras, weights, layout, dict(names or {}), arrange)
+        files = [side for side in (torch, keras) if side.file]
+        mode = weights if weights != "auto" else "as-is" if files else "from-torch"
+        case = Case(torch, keras, mode, layout, dict(names or {}), arrange)
         alignment, transfer = case.pair(T, K)
+        notes = [f"{side.file} is told in {side.name.capitalize()}'s words" for side in files if side.name == "keras"]
+        if weights == "auto" and files and not shared(alignment, transfer, torch, keras):
+            case.mode = mode = f"from-{files[0].name}"
+            alignment, transfer = case.pair(T, K)
+            notes.append(f"{files[0].file} and the other side have no weights in common: the file's were carried over")
         clock("transfer")
         result = case.judge(T, K, xs, alignment, transfer)
-        if not result.good and alignment.groups and weights != "as-is":
+        if not result.good and alignment.groups and mode != "as-is":
             alignment, transfer, result = case.otherwise(T, K, xs, alignment, transfer, result)
+        result.notes += notes
+        result.divergences = [*transfer.findings, *result.divergences]
+        result.good &= not transfer.findings
         if not_finite := first_not_finite(result.session):
             result.notes.append(not_finite)
             result.blind = True
@@ -108,15 +117,7 @@ class Case:
     def pair(self, T: Trace, K: Trace) -> tuple[Alignment, Transfer]:
         """Pair the layers of two traces and carry the weights."""
         ts, ks = holders(T, self.torch.weights_of), holders(K, self.keras.weights_of)
-        found = align(
-            T,
-            K,
-            ts,
-            ks,
-            [leaf(h, self.torch.to_numpy) for h in ts],
-            [leaf(h, self.keras.to_numpy) for h in ks],
-            self.names,
-        )
+        found = align(T, K, ts, ks, [outline(h) for h in ts], [outline(h) for h in ks], self.names)
         return found, carry_all(found, self.torch, self.keras, (T, K), self.mode)
 
     def otherwise(
@@ -136,12 +137,39 @@ class Case:
                     f"layers that could be exchanged were paired so that the outputs agree: {', '.join(names)}"
                 )
                 return other, moved, better
-        transfer = carry_all(alignment, self.torch, self.keras, (T, K), self.mode)
-        groups = ["/".join(alignment.pairs[i][0].path for i in g) for g in alignment.groups]
-        result.notes.append(
-            f"no exchange of {', '.join(groups[:4])} makes the outputs agree: their pairing is by order alone"
-        )
+        best = self._nearest(T, K, xs, alignment, result.session)
+        transfer = carry_all(best, self.torch, self.keras, (T, K), self.mode)
+        if best is not alignment:
+            result = self.judge(T, K, xs, best, transfer)
+        groups = ["/".join(best.pairs[i][0].path for i in g) for g in best.groups]
+        why = "by order alone" if best is alignment else "that under which most layers agree"
+        result.notes.append(f"no exchange of {', '.join(groups[:4])} makes the outputs agree: their pairing is {why}")
+        alignment = best
         return alignment, transfer, result
+
+    def _nearest(self, T: Trace, K: Trace, xs: Sequence[np.ndarray], alignment: Alignment, known: Session) -> Alignment:
+        """The assignment under which the sides part at the fewest places, each group in its turn."""
+
+        def parted(candidate: Alignment) -> int:
+            moved = carry_all(candidate, self.torch, self.keras, (T, K), self.mode)
+            session = self.session(T, K, xs, candidate, moved)
+            session.T = known.T
+            return len(walk(session, lambda fault: False))
+
+        best, left = alignment, 24 if len(T.steps) < 400 else 6
+        fewest = parted(best)
+        for group in alignment.groups:
+            if len(group) > 4:
+                continue
+            start = best
+            for order in list(permutations(range(len(group))))[1:]:
+                if fewest <= 1 or left <= 0:
+                    return best
+                left -= 1
+                candidate = regrouped(start, [(group, order)])
+                if (count := parted(candidate)) < fewest:
+                    best, fewest = candidate, count
+        return best
 
     def outputs(self, T: Trace, session: Session) -> tuple[Difference, bool]:
         """How far the outputs are apart, and whether that is within rounding."""
@@ -242,6 +270,8 @@ class Case:
             self._differently(result, probe)
 
     def _differently(self, result: "Result", probe: Any) -> None:
+        from .inputs import declared
+
         training = None if probe.default_call else False
         fitting = declared(self.keras.model, self.arrange(probe.inputs))
         runs = self._runs(probe.inputs, training) if fitting else None
@@ -282,11 +312,8 @@ class Case:
             ts, ks = holders(T, self.torch.weights_of), holders(K, self.keras.weights_of)
             known = {t.path: k.path for t, k in alignment.pairs}
             known = {t: k for t, k in known.items() if any(h.path == t for h in ts) and any(h.path == k for h in ks)}
-            alignment = align(T, K, ts, ks, [leaf(h, self.torch.to_numpy) for h in ts],
-                              [leaf(h, self.keras.to_numpy) for h in ks], known)  # fmt: skip
+            alignment = align(T, K, ts, ks, [outline(h) for h in ts], [outline(h) for h in ks], known)
         else:
-        from .inputs import declared
-
             alignment = rebound(alignment, T, K)
         again = self.judge(T, K, xs, alignment, transfer, name)
         if sizes and not again.good and not (true := [d for d in again.divergences if not made_for_its_size(d, again)]):
@@ -360,15 +387,13 @@ class Case:
         return found
 
     def user(self, result: "Result", xs: Sequence[np.ndarray]) -> None:
-        """The figure seen in production: the same weights and inputs in float32."""
-        from .load.torch import side
-        from .precision.keras import lifted
-
+        """The figure seen in production: the same weights and inputs in float32, in which both models stay."""
         narrow = [x.astype(np.float32) if x.dtype.kind == "f" else x for x in xs]
+        for side, machine in ((self.torch, result.session.T), (self.keras, result.session.K)):
+            machine.drop()
+            side.cast("float32")
         try:
-            ours = side(self.torch.model, "float32").run(narrow)
-            with lifted(self.keras.model, "float32"):
-                theirs = self.keras.run(self.arrange(narrow), False)
+            ours, theirs = self.torch.run(narrow), self.keras.run(self.arrange(narrow), False)
         except XconvError as error:
             result.notes.append(f"not run in float32: {error}")
             return
@@ -473,11 +498,29 @@ def exchanged(alignment: Alignment, most: int = 16) -> Iterator[Alignment]:
     if len(alignment.groups) > 1:
         plans += [[(g, p)] for g in alignment.groups if len(g) <= 4 for p in list(permutations(range(len(g))))[1:]]
     for plan in plans[:most]:
-        pairs = list(alignment.pairs)
-        for group, order in plan:
-            for i, j in zip(group, order, strict=True):
-                pairs[i] = (alignment.pairs[group[j]][0], alignment.pairs[i][1])
-        yield replace(alignment, pairs=tuple(pairs))
+        yield regrouped(alignment, plan)
+
+
+def regrouped(alignment: Alignment, plan: Sequence[tuple[Sequence[int], Sequence[int]]]) -> Alignment:
+    """The torch layers of each group in another order."""
+    pairs = list(alignment.pairs)
+    for group, order in plan:
+        for i, j in zip(group, order, strict=True):
+            pairs[i] = (alignment.pairs[group[j]][0], alignment.pairs[i][1])
+    at = {k: i for i, (_, k) in enumerate(pairs)}
+    for group, _ in plan:  # a normalisation goes with the layer in front of it
+        behind = [
+            (_behind(pairs[i][0], [t for t, _ in alignment.pairs]), _behind(pairs[i][1], list(at))) for i in group
+        ]
+        if {t for t, _ in behind} == {alignment.pairs[at[k]][0] for _, k in behind if k is not None}:
+            for t, k in behind:
+                pairs[at[k]] = (t, k)  # type: ignore[index, assignment]
+    return replace(alignment, pairs=tuple(pairs))
+
+
+def _behind(holder: Any, holders: Sequence[Any]) -> Any:
+    """The normalisation that is fed by a layer directly."""
+    return next((h for h in holders if h.norm and set(h.step.inputs) & set(holder.step.outputs)), None)
 
 
 def worst(fault: Fault) -> dict[str, np.ndarray]:

@@ -25,6 +25,13 @@ class Side:
     from_numpy: Callable[[np.ndarray], Any]
     context: Callable[[], AbstractContextManager]
     names: Mapping[str, Any]  # every layer by path, for messages
+    cast: Callable[[str], None]  # puts the model into another dtype, with the weights that it holds
+    file: str = ""  # the ONNX file that the model was made of
 
     def machine(self, trace: Trace, inputs: Sequence[np.ndarray]) -> Machine:
         return Machine(trace, inputs, self.to_numpy, self.from_numpy, self.context)
+
+
+def made_of(model: Any) -> str:
+    """The ONNX file that a model was made of, or ""."""
+    return getattr(getattr(model, "graph", None), "file", "")

@@ -11,7 +11,8 @@ from ..errors import TransferError
 from ..rules import AFFINE, Rule, flattened
 from .align import Alignment, kindred
 from .holders import NEUTRAL, Holder, carry_part, leaf, row_for, same_numbers
-from .model import Step, Trace
+from .match import FLOAT32, difference
+from .model import Divergence, Step, Trace
 from .sides import Side
 
 
@@ -25,6 +26,7 @@ class Transfer:
     lost: dict[Holder, list[str]] = field(default_factory=dict)  # torch holder to weights that Keras has no room for
     shifted: set[int] = field(default_factory=set)  # Keras values that differ on purpose (a bias moved behind them)
     handled: set[str] = field(default_factory=set)  # paths of layers of one side that were made to change nothing
+    findings: list[Divergence] = field(default_factory=list)  # faults that the weights alone show
     flat: dict[int, tuple[int, ...]] = field(
         default_factory=dict
     )  # Keras step to (channels, *sizes) before its flatten
@@ -250,4 +252,23 @@ def carry_all(alignment: Alignment, torch: Side, keras: Side, traces: tuple[Trac
     carrier._later = []
     transfer = carrier.run(mode)
     carrier.finish()
+    if mode == "as-is":
+        from .fold import fold
+
+        transfer.findings = fold(carrier, traces)
     return transfer
+
+
+def shared(alignment: Alignment, transfer: Transfer, torch: Side, keras: Side) -> bool:
+    """Has any layer of one side the other's weights, but for rounding to float32?"""
+    carrier = Carrier(alignment, torch, keras, ())  # type: ignore[arg-type]
+    carrier.transfer = transfer
+    for t, k in alignment.pairs:
+        row, here, there = carrier.row(t, k), leaf(t, torch.to_numpy), leaf(k, keras.to_numpy)
+        try:
+            moved = carry_part(here, there, "torch", row)[0].weights if row else {}
+        except TransferError:
+            continue
+        if any(np.ptp(a) and difference(a, there.weights[n]).max_rel < FLOAT32 for n, a in moved.items()):
+            return True
+    return not alignment.pairs

@@ -1,30 +1,46 @@
 """The Keras side: the user's very model, lifted to the dtype of the verdict while it is looked at."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
+from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 
+from ...copying import place
 from ...errors import XconvError
 from ...frameworks.keras import _name, from_numpy, to_numpy
-from ..sides import Side
+from ..sides import Side, made_of
 from ..trace import keras as tracing
 
 
 def instance(model: Any) -> keras.Layer:
-    """A layer or model, from one or from a function that makes one.
+    """A layer or model, from one, from a function that makes one, or from a file (`.keras`, `.h5`, `.onnx`).
 
     Raises:
         XconvError: if it is neither.
     """
+    if isinstance(model, str | Path):
+        model = opened(model)
     if not isinstance(model, keras.Layer) and callable(model):
         with made():
             model = model()
     if not isinstance(model, keras.Layer):
         raise XconvError(f"the Keras side is a {type(model).__name__}, not a keras model or a function that makes one")
     return model
+
+
+def opened(source: str | Path) -> Any:
+    """What a file holds, an ONNX graph as a layer."""
+    if Path(source).suffix == ".onnx":
+        from .onnx.graph import read
+        from .onnx.keras import net
+
+        return net(read(source))
+    from ...named import found_of
+
+    return found_of(str(source))
 
 
 class made:
@@ -61,8 +77,8 @@ def weights_of(owner: Any) -> Mapping[str, Any]:
     return {w.name: w for w in direct}
 
 
-def side(model: keras.Layer) -> Side:
-    """How to use a model; it must stay lifted meanwhile."""
+def side(model: keras.Layer, cast: Callable[[str], None]) -> Side:
+    """How to use a model; it must stay lifted meanwhile, and `cast` is what `lifted` gave."""
 
     def run(inputs: Sequence[np.ndarray], training: Any = False) -> list[np.ndarray]:
         try:
@@ -73,9 +89,12 @@ def side(model: keras.Layer) -> Side:
         return [to_numpy(t) for t in tracing.tensors(output, tracing.is_array)]
 
     def write(variable: Any, array: np.ndarray) -> None:
-        variable.assign(from_numpy(np.ascontiguousarray(array).astype(str(variable.dtype))))
+        own = np.empty(array.shape, str(variable.dtype))  # TensorFlow may keep the very memory
+        place(array, own)
+        variable.assign(from_numpy(own))
 
     return Side(
         "keras", model, lambda inputs, training=False: tracing.trace(model, inputs, training), run, weights_of, write,
-        to_numpy, from_numpy, nullcontext, {layer.path: layer for layer in model._flatten_layers()},
+        to_numpy, from_numpy, nullcontext, {layer.path: layer for layer in model._flatten_layers()}, cast,
+        made_of(model),
     )  # fmt: skip

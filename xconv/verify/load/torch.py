@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,22 +12,36 @@ from torch.nn.utils import parametrize
 
 from ...errors import XconvError
 from ...frameworks.torch import _weights, from_numpy, to_numpy
-from ..sides import Side
+from ..sides import Side, made_of
 from ..trace import torch as tracing
 
 
 def instance(model: Any) -> nn.Module:
-    """A module, from a module or a function that makes one.
+    """A module, from a module, a function that makes one, or a file (`.pt2`, `.onnx`).
 
     Raises:
         XconvError: if it is neither.
     """
+    if isinstance(model, str | Path):
+        model = opened(model)
     if not isinstance(model, nn.Module) and callable(model):
         with made():
             model = model()
     if not isinstance(model, nn.Module):
         raise XconvError(f"the torch side is a {type(model).__name__}, not an nn.Module or a function that makes one")
     return model
+
+
+def opened(source: str | Path) -> Any:
+    """What a file holds, an ONNX graph as a module."""
+    if Path(source).suffix == ".onnx":
+        from .onnx.graph import read
+        from .onnx.torch import net
+
+        return net(read(source))
+    from ...named import found_of
+
+    return found_of(str(source))
 
 
 class made:
@@ -74,7 +89,7 @@ def side(model: nn.Module, dtype: str = "float64") -> Side:
 
     def write(tensor: torch.Tensor, array: np.ndarray) -> None:
         with torch.no_grad():
-            tensor.copy_(from_numpy(np.ascontiguousarray(array)))
+            tensor.copy_(from_numpy(array))
 
     def run(inputs: Sequence[np.ndarray], training: Any = False) -> list[np.ndarray]:
         ours.train(bool(training))
@@ -89,5 +104,6 @@ def side(model: nn.Module, dtype: str = "float64") -> Side:
 
     return Side(
         "torch", ours, lambda inputs, training=False: tracing.trace(ours, inputs, bool(training)), run, weights_of,
-        write, to_numpy, from_numpy, torch.no_grad, dict(ours.named_modules()),
+        write, to_numpy, from_numpy, torch.no_grad, dict(ours.named_modules()), lambda d: ours.to(getattr(torch, d)),
+        made_of(ours),
     )  # fmt: skip

@@ -1,0 +1,151 @@
+"""Normalisations that one side holds inside the layer in front of them, as exporters put them there.
+
+y = gamma (W x + b - mean) / sqrt(var + epsilon) + beta is a layer with the kernel W s and the bias (b - mean) s + beta,
+s = gamma / sqrt(var + epsilon). Exporters compute these in float32, which parts them from the exact ones by a few units
+of the last place; what is further off is a finding, and an epsilon that explains it is its cause.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ..carry import Leaf
+from ..errors import TransferError
+from .diagnose import place
+from .holders import Holder, carry_part, leaf
+from .match import FLOAT32, difference
+from .model import Divergence, Trace
+from .transfer import Carrier
+
+ROUNDINGS = 16  # of float32, in a scale, its products and their sum
+
+
+@dataclass(frozen=True)
+class Norm:
+    """A normalisation's numbers by what they are."""
+
+    gamma: np.ndarray
+    beta: np.ndarray
+    mean: np.ndarray
+    variance: np.ndarray
+    epsilon: float
+
+    @property
+    def scale(self) -> np.ndarray:
+        return self.gamma / np.sqrt(self.variance + self.epsilon)
+
+
+def numbers(holder: Holder, weights: Mapping[str, np.ndarray]) -> Norm | None:
+    """A batch normalisation with running statistics; None for others."""
+    mean = weights.get("running_mean", weights.get("moving_mean"))
+    variance = weights.get("running_var", weights.get("moving_variance"))
+    if not holder.kind.startswith("BatchNorm") or mean is None or variance is None:
+        return None
+    s = holder.step.settings
+    gamma, beta = weights.get("gamma", weights.get("weight")), weights.get("beta", weights.get("bias"))
+    zero = np.zeros_like(mean)
+    return Norm(zero + 1 if gamma is None else gamma, zero if beta is None else beta, mean, variance,
+                s.get("eps", s.get("epsilon", 1e-5)))  # fmt: skip
+
+
+def folded(weight: np.ndarray, bias: np.ndarray, norm: Norm, axis: int) -> tuple[np.ndarray, np.ndarray]:
+    """Kernel and bias that hold the normalisation too; `axis` is the kernel's outputs."""
+    scale = norm.scale.reshape([-1 if a == axis else 1 for a in range(weight.ndim)])
+    return weight * scale, (bias - norm.mean) * norm.scale + norm.beta
+
+
+def rounded(have: tuple, want: tuple, bias: np.ndarray, norm: Norm) -> bool:
+    """Could float32 arithmetic have made these of those?"""
+    room = ROUNDINGS * FLOAT32
+    scale = np.abs(norm.scale)
+    reach = (np.abs(bias) + np.abs(norm.mean)) * scale + np.abs(norm.beta)
+    return bool((np.abs(have[0] - want[0]) <= room * np.abs(want[0]) + 1e-30).all()
+                and (np.abs(have[1] - want[1]) <= room * reach + 1e-30).all())  # fmt: skip
+
+
+def epsilon_of(have: np.ndarray, weight: np.ndarray, norm: Norm, axis: int) -> float | None:
+    """The epsilon with which the kernel would have been scaled as it is, if it is one for all channels."""
+    w, h = (np.moveaxis(a, axis, 0).reshape(len(norm.gamma), -1) for a in (weight, have))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        scale = (w * h).sum(1) / (w * w).sum(1)
+        found = (norm.gamma / scale) ** 2 - norm.variance
+    found = found[np.isfinite(found)]
+    if not found.size or np.median(found) <= 0:
+        return None
+    return float(f"{np.median(found):.2g}")
+
+
+def fold(carrier: Carrier, traces: tuple[Trace, Trace]) -> list[Divergence]:
+    """Find the normalisations that the other side's layers hold; the one that has them apart is asked for the numbers.
+
+    Where they are there to rounding, the exact ones are written in their place, so that what is left to compare is the
+    rest. Where another epsilon explains what is there, that is a divergence. Anything else is left to be found.
+    """
+    found: list[Divergence] = []
+    alignment = carrier.alignment
+    for index, alone in enumerate((alignment.torch_alone, alignment.keras_alone)):
+        side = (carrier.torch, carrier.keras)[index]
+        for holder in alone:
+            norm = numbers(holder, leaf(holder, side.to_numpy).weights)
+            maker = traces[index].producer(holder.step.inputs[0]) if holder.step.inputs else None
+            pair = next((p for p in alignment.pairs if maker is not None and maker in p[index].steps), None)
+            if norm is None or pair is None or len(holder.steps) != 1 or pair[index].kind.startswith("BatchNorm"):
+                continue
+            try:
+                found += _one(carrier, index, holder, norm, pair)
+            except TransferError:  # no rule leads from one layer to the other: nothing was folded
+                continue
+    return found
+
+
+def _one(carrier: Carrier, index: int, holder: Holder, norm: Norm, pair: tuple[Holder, Holder]) -> list[Divergence]:
+    side, other = (carrier.torch, carrier.keras)[:: 1 if index == 0 else -1]
+    here, there, row = pair[index], pair[1 - index], carrier.row(*pair)
+    if row is None:
+        return []
+    room, given = leaf(there, other.to_numpy), leaf(here, side.to_numpy)
+    main, count = _main(given), len(norm.gamma)
+    kernel = given.weights[main]
+    own = _outputs(here, kernel.ndim)
+    if kernel.shape[own] != count:
+        return []
+    # Numbers that tell the other side's axis of outputs, laid out as the kernel is.
+    marks = np.zeros(kernel.shape) + np.arange(count).reshape([-1 if a == own else 1 for a in range(kernel.ndim)])
+    weight, laid = (
+        carry_part(Leaf(given.path, given.kind, {main: array}), room, side.name, row)[0].weights[_main(room)]
+        for array in (kernel, marks)
+    )
+    axis = next(a for a in range(laid.ndim) if laid.shape[a] == count and (np.diff(laid, axis=a) == 1).all())
+    bias = given.weights.get("bias", np.zeros(count))
+    have = room.weights[_main(room)], room.weights.get("bias", np.zeros(count))
+    exact, found = folded(weight, bias, norm, axis), []
+    if not rounded(have, exact, bias, norm):
+        other_epsilon = epsilon_of(have[0], weight, norm, axis)
+        guess = replace(norm, epsilon=other_epsilon or norm.epsilon)
+        if not rounded(have, folded(weight, bias, guess, axis), bias, guess):
+            return []
+        places = [place(s) for s in ((holder.step, there.step) if index == 0 else (there.step, holder.step))]
+        found = [Divergence(
+            *places, difference=difference(exact[0], have[0]), cause="norm.epsilon", confirmed=True,
+            explanation=f"{there} holds {holder} with epsilon {guess.epsilon:g}, not {norm.epsilon:g}",
+            remedy=f"put it in with epsilon {norm.epsilon:g}",
+        )]  # fmt: skip
+    else:
+        carrier.transfer.notes.append(f"{there} holds {holder} too, rounded to float32: the exact numbers were used")
+    other.write(there.weights[_main(room)], exact[0])
+    if "bias" in room.weights:
+        other.write(there.weights["bias"], exact[1])
+    carrier.transfer.handled.add(holder.path)
+    return found
+
+
+def _main(given: Leaf) -> str:
+    return next(n for n in given.weights if n.endswith(("weight", "kernel")))
+
+
+def _outputs(holder: Holder, rank: int) -> int:
+    """The axis of a layer's kernel that its outputs lie along."""
+    if holder.step.side == "torch":
+        return 1 if holder.kind.startswith("ConvTranspose") else 0
+    return rank - (2 if holder.kind.endswith("Transpose") else 1)
