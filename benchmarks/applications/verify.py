@@ -42,15 +42,19 @@ class Fault:
     name: str
     value: Callable[[Any], Any]  # from the value it had
     cause: str  # how the verifier's slug begins
-    at: str = ""  # how the torch path of the divergence begins, if not with `path`
+
+    @property
+    def at(self) -> str:
+        """The torch path of its divergence: the submodule, or the one that was put in it."""
+        return self.path if self.name in ("eps", "padding_mode") else f"{self.path}.{self.name}".lstrip(".")
 
 
 def eps(path: str, value: float = 1e-2) -> Fault:
     return Fault(path, "eps", lambda _: value, "norm.epsilon")
 
 
-def act(path: str, name: str, kind: str, *given: Any, at: str = "") -> Fault:
-    return Fault(path, name, lambda _: getattr(import_module("torch").nn, kind)(*given), "activation", at)
+def act(path: str, name: str, kind: str, *given: Any) -> Fault:
+    return Fault(path, name, lambda _: getattr(import_module("torch").nn, kind)(*given), "activation")
 
 
 def mode(path: str, value: str) -> Fault:
@@ -78,7 +82,7 @@ class Net:
 
 NETS = {
     "ResNet50": Net("resnet:resnet50", (
-        mode("layer1.1.conv2", "reflect"), act("layer2.3", "relu", "LeakyReLU", 0.1), eps("layer4.0.downsample.1"),
+        act("", "relu", "LeakyReLU", 0.1), mode("layer2.3.conv2", "reflect"), eps("layer4.0.downsample.1"),
     )),
     "MobileNetV2": Net("mobilenet:MobileNetV2", (
         same("features", "0", 3), eps("features.7.conv.4", 1e-5), act("features.15.conv", "5", "ReLU"),
@@ -157,9 +161,7 @@ def baseline(name: str) -> dict[str, Any]:
 
 
 def located(fault: Fault, divergence: dict) -> bool:
-    where = fault.at or fault.path
-    path = (divergence["torch"] or {}).get("path", "")
-    return divergence["cause"].startswith(fault.cause) and (path.startswith(where) or where.startswith(path))
+    return divergence["cause"].startswith(fault.cause) and (divergence["torch"] or {}).get("path") == fault.at
 
 
 def judged(name: str, planted: bool, fresh: bool) -> dict[str, Any]:
@@ -249,7 +251,7 @@ def main(
     rows = {}
     for name in nets or NETS:
         rows[name] = measured(name, [r for r in RUNS if not only or r in ("baseline", *only)], turns, fresh)
-        Console(stderr=True).print({name: rows[name]})
+        print(json.dumps({name: rows[name]}), file=sys.stderr, flush=True)
     Console(width=None if sys.stdout.isatty() else 170).print(table(rows))
     if file:
         machine = {"platform": platform.platform(), "cores": os.cpu_count()}

@@ -88,6 +88,15 @@ def leaf(holder: Holder, to_numpy: Callable[[Any], np.ndarray]) -> Leaf:
     return Leaf(holder.path, holder.kind, {n: to_numpy(w) for n, w in holder.weights.items()})
 
 
+def outline(holder: Holder) -> Leaf:
+    """A holder's weights by their shapes, in next to no memory: enough to say what fits where."""
+    return Leaf(
+        holder.path,
+        holder.kind,
+        {n: np.broadcast_to(np.zeros(()), tuple(int(size) for size in w.shape)) for n, w in holder.weights.items()},
+    )
+
+
 def row_for(torch: Holder, keras: Holder) -> Rule | None:
     """The row of the table for two holders; None if their kinds have none."""
     return table().get((torch.kind, keras.kind))

@@ -71,8 +71,7 @@ def write(
             from .load.keras import side as keras_side
             from .precision.keras import lifted
 
-            stack.enter_context(lifted(model))
-            s = keras_side(model)
+            s = keras_side(model, stack.enter_context(lifted(model)))
             xs = draw(_Vocabulary(), model, shapes, inputs, seed)  # type: ignore[arg-type]
             empty = Trace("torch", (), (), (), (), {}, ())
             trace, arrange, found = keras_layouts(s, empty, xs, layout)

@@ -5,13 +5,13 @@ the very instance is used. A layer whose policy is not the default of its model 
 """
 
 import inspect
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import keras
 
-from ...frameworks.keras import from_numpy, to_numpy, true_float64
+from ...frameworks.keras import from_numpy, lent, to_numpy, true_float64
 
 
 def _x64(dtype: str) -> Any:
@@ -56,33 +56,41 @@ def _inputs(layers: list[keras.Layer]) -> list[Any]:
 
 
 @contextmanager
-def lifted(model: keras.Layer, dtype: str = "float64") -> Iterator[None]:
-    """Let a model compute in `dtype`; on leaving, variables, policies and floatx are what they were."""
+def lifted(model: keras.Layer, dtype: str = "float64") -> Iterator[Callable[[str], None]]:
+    """Let a model compute in `dtype`; on leaving, variables, policies and floatx are what they were.
+
+    Gives a function that puts the lifted model into yet another dtype, with the values that it then holds.
+    """
     own = main_dtype(model)
     before_x64, before_floatx = _x64(dtype), keras.config.floatx()
     layers = [model, *model._flatten_layers(include_self=False)]
     layers += [inner for layer in layers if (inner := getattr(layer, "_functional", None)) is not None]
-    held = [(v, v._value, v._dtype, to_numpy(v)) for v in model.variables]
+    held = [(v, v._value, v._dtype) for v in model.variables]
     policies = [(layer, layer._dtype_policy) for layer in layers]
     symbolic = [(t, t._dtype) for t in _inputs(layers)]
-    policy = keras.DTypePolicy(dtype)
     lifts = main_policies(layers, own)
-    try:
+
+    def cast(dtype: str) -> None:
         keras.config.set_floatx(dtype)
-        for v, _, was, array in held:
+        for v, _, was in held:  # one after the other: a large model's weights are never held once more
+            array = lent(v)
             if was == own:
                 v._dtype = dtype
-            v._initialize(keras.ops.convert_to_tensor(array.astype(dtype) if was == own else array.copy()))
+            v._initialize(keras.ops.convert_to_tensor(array.astype(dtype if was == own else array.dtype)))
+        policy = keras.DTypePolicy(dtype)
         for layer, was in policies:
             if was.name in lifts:
                 layer._dtype_policy = policy
         for tensor, was in symbolic:
             if was == own:
                 tensor._dtype = dtype
+
+    try:
+        cast(dtype)
         with true_float64() if dtype == "float64" else nullcontext():
-            yield
+            yield cast
     finally:
-        for v, value, was, _ in held:
+        for v, value, was in held:
             v._value, v._dtype = value, was
         for layer, was in policies:
             layer._dtype_policy = was
