@@ -13,6 +13,7 @@ from ..carry import Leaf
 from ..errors import XconvError, one_of
 from .holders import Holder, compatible
 from .model import Trace
+from .sorts import QUIET, sort
 
 RADII = 8
 
@@ -75,6 +76,49 @@ def _alike(a: tuple[list[int], list[int]], b: tuple[list[int], list[int]]) -> fl
                 break
             total += 1
     return total
+
+
+_SETTINGS = (("kernel_size", "kernel_size"), ("dilation", "dilation_rate"), ("stride", "strides"), ("groups", "groups"))
+
+
+def _set_alike(torch: Holder, keras: Holder) -> float:
+    """The share of settings that are equal: it decides between layers that stand in equal surroundings."""
+    if kindred(torch.kind) != "convolution":
+        return 0.0
+    a, b = torch.step.settings, keras.step.settings
+    both = [(a.get(x), b.get(y)) for x, y in _SETTINGS]
+    return sum(_tuple(x) == _tuple(y) for x, y in both) / len(both)
+
+
+def _before(trace: Trace, nodes: Sequence[Holder]) -> list[frozenset[str]]:
+    """For each holder the sorts of the steps without weights that feed it, and of those that it feeds."""
+    at = {step.index for h in nodes for step in h.steps}
+    plain = {"activation", "pad", "shape", *QUIET}
+    sorts: dict[int, frozenset[str]] = {}
+    for step in trace.steps:
+        above = frozenset().union(*(sorts.get(v, frozenset()) for v in step.inputs))
+        word = sort(step)
+        for v in step.outputs:
+            sorts[v] = frozenset() if step.index in at else above | ({word} - plain)
+    users = {v: sort(s) for s in trace.steps for v in s.inputs if s.index not in at}
+    return [
+        frozenset().union(*(sorts.get(v, frozenset()) for v in h.step.inputs))
+        | {f"to {users[v]}" for v in h.step.outputs if v in users and users[v] not in plain}
+        for h in nodes
+    ]
+
+
+def _shared(a: frozenset[str], b: frozenset[str]) -> float:
+    return len(a & b) / len(a | b) if a | b else 1.0
+
+
+def _tuple(setting: object) -> tuple:
+    """
+    >>> _tuple(2) == _tuple((2, 2))
+    True
+    """
+    numbers = tuple(setting) if isinstance(setting, list | tuple) else (setting,)
+    return numbers[:1] if len(set(numbers)) == 1 else numbers
 
 
 def _name(torch: Holder, keras: Holder) -> float:
@@ -156,6 +200,7 @@ def align(
     maps_t = [i for i, h in enumerate(torch_holders) if h.family == "map"]
     maps_k = [j for j, h in enumerate(keras_holders) if h.family == "map"]
     pairs = dict(given)
+    before_t, before_k = _before(torch, torch_holders), _before(keras, keras_holders)
     groups: list[tuple[tuple[int, int], ...]] = []
 
     def settle(ts: list[int], ks: list[int], around_t: list, around_k: list, extra=None) -> None:
@@ -167,7 +212,11 @@ def align(
         }  # fmt: skip
         tt, kk = [torch_holders[i] for i in ts], [keras_holders[j] for j in ks]
         named = {(a, b): _name(tt[a], kk[b]) for a, b in score}
-        found = _ordered(_assign(tt, kk, score), score, named)
+        finer = {
+            (a, b): s + 0.45 * _set_alike(tt[a], kk[b]) + 0.45 * _shared(before_t[ts[a]], before_k[ks[b]])
+            for (a, b), s in score.items()
+        }
+        found = _ordered(_assign(tt, kk, finer), finer, named)
         for group in _exchangeable(found, score):
             if not all(named[found[i]] == 1.0 for i in group):
                 groups.append(tuple((ts[found[i][0]], ks[found[i][1]]) for i in group))
@@ -192,9 +241,9 @@ def align(
     def neighbours(i: int, j: int) -> float:
         """How many paired layers around are the same, above and below."""
         total = 0.0
-        for a, b in ((up_t[i], up_k[j]), (down_t[i], down_k[j])):
-            mapped = {pairs[x] for x in a if x in pairs}
-            total += 4 * len(mapped & b) + (2 if -1 in a and -1 in b else 0)
+        for a, b, weight in ((up_t[i], up_k[j], 20), (down_t[i], down_k[j], 12)):
+            mapped = {-1 if x < 0 else pairs.get(x, -2) for x in a}
+            total += weight * len(mapped & b) / max(len(mapped | b), 1)
         return total
 
     rest_t = [i for i, h in enumerate(torch_holders) if h.family != "map"]

@@ -28,6 +28,7 @@ FAMILIES = (
     "written.keras",
     "formula.keras",
     "layout.keras",
+    "splice",
 )
 
 

@@ -1,16 +1,17 @@
 """Wiring: operands in another order, a skip from elsewhere, another operator, inputs or outputs exchanged."""
 
 from collections.abc import Iterator
-from itertools import permutations
+from itertools import combinations, permutations
 
 import numpy as np
 
 from ..compare import Fault, first_input, outputs_of
-from ..match import laid_out
+from ..machine import Machine
+from ..match import agree, laid_out
 from ..model import Ref, Step
 from ..trace.recorder import mapped
 from . import Proposal
-from .edit import after, define, quoted, regions, rewire, sources
+from .edit import after, define, quoted, regions, rewire, sources, swap
 
 JOINS = frozenset("concatenate Concatenate cat concat ConcatV2 stack Stack".split())
 SUMS = frozenset("add Add AddV2 radd".split())
@@ -23,8 +24,10 @@ def propose(fault: Fault) -> Iterator[Proposal]:
         yield from _exchanged_inputs(fault)
         return
     yield from _exchanged_outputs(fault)
+    yield from _elsewhere(fault)
     torch_steps, keras_steps = regions(fault)
     yield from _order(fault, keras_steps)
+    yield from _swapped(keras_steps)
     yield from _exchanged_inputs(fault)
     yield from _operators(fault, keras_steps)
     yield from _parts(keras_steps)
@@ -108,6 +111,75 @@ def _order(fault: Fault, keras_steps: list[Step]) -> Iterator[Proposal]:
                 f"{step.name} takes its {len(refs)} operands in another order than torch",
                 f"exchange the operands{quoted(step)}", apply, _twin(fault, step), step,
             )  # fmt: skip
+
+
+def _elsewhere(fault: Fault) -> Iterator[Proposal]:
+    """The right value is there, at another step: the layer has only to be fed from it."""
+    k, session = fault.keras_step, fault.session
+    if k is None or fault.target not in k.inputs:
+        return
+    trace = session.traces[1]
+    before = [v for s in reversed(trace.steps[: k.index]) if s.kind != "weight" for v in s.outputs]
+    for v in [*before[:200], *trace.inputs]:
+        if v == fault.target or trace.shapes.get(v) != fault.expected.shape:
+            continue
+        try:
+            right = agree(fault.expected, session.K.value(v))
+        except Exception:  # what cannot be computed is not the right value; frameworks raise anything
+            continue
+        if not right:
+            continue
+        made, was = trace.producer(v), trace.producer(fault.target)
+        names = [step.name if step else "the input" for step in (made, was)]
+        forks = len(session.K.users(v)) > 1 or len(session.K.users(fault.target)) > 1
+        yield Proposal(
+            "wiring.skip_source" if forks else "layer.order",
+            f"{k.name} is fed by {names[1]}; torch feeds its counterpart by that of {names[0]}",
+            f"feed {k.name} from {names[0]}{quoted(k)}",
+            lambda m, v=v: _fed_from(m, k, fault.target, v), fault.torch_step, k,
+        )  # fmt: skip
+
+
+def _fed_from(machine: Machine, step: Step, old: int, new: int) -> None:
+    rewire(machine, step, old, new)
+    machine.__dict__["target"] = new
+
+
+def _swapped(keras_steps: list[Step]) -> Iterator[Proposal]:
+    """Two values of one shape, each where the other should be used."""
+    shapes = {v: shape for s in keras_steps for v, shape in zip(s.outputs, s.shapes, strict=True)}
+    values = list(dict.fromkeys(v for s in keras_steps for v in s.inputs))
+    if not 2 <= len(values) <= 12:
+        return
+    maker = {v: s for s in keras_steps for v in s.outputs}
+
+    def above(value: int) -> set[int]:
+        found, todo = set(), [value]
+        while todo:
+            v = todo.pop()
+            if v not in found:
+                found.add(v)
+                todo += maker[v].inputs if v in maker else ()
+        return found
+
+    for a, b in combinations(values, 2):
+        users = [s for s in keras_steps if a in s.inputs or b in s.inputs]
+        if (
+            len(users) < 2
+            or a in above(b)
+            or b in above(a)
+            or shapes.get(a, shapes.get(b)) != shapes.get(b, shapes.get(a))
+        ):
+            continue
+
+        def apply(m: Machine, a: int = a, b: int = b, users: list[Step] = users) -> None:
+            for step in users:
+                swap(m, step, a, b)
+
+        yield Proposal(
+            "wiring.operand_order", f"{users[0].name} and {users[-1].name} take each other's operands",
+            f"exchange the two{quoted(users[-1])}", apply, None, users[-1],
+        )  # fmt: skip
 
 
 _BINARY = {

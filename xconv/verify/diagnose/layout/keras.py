@@ -251,8 +251,8 @@ def _slices(expected: np.ndarray, actual: np.ndarray, axis: int) -> list[int] | 
     sums = np.array([float(np.abs(k).sum()) for k in keys])
     for i in range(expected.shape[axis]):
         want = np.take(expected, i, axis)
-        near = np.argsort(np.abs(sums - float(np.abs(want).sum())))[:4]
-        match = next((int(j) for j in near if agree(want, keys[j])), None)
+        near = np.argsort(np.abs(sums - float(np.abs(want).sum())))[: 4 + len(found)]
+        match = next((int(j) for j in near if int(j) not in found and agree(want, keys[j])), None)
         if match is None:
             return None
         found.append(match)
