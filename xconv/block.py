@@ -5,9 +5,7 @@ torch.py, keras.py (each as a user of that framework would write it) and onnx.py
 """
 
 import json
-import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import nullcontext
 from dataclasses import dataclass, fields, is_dataclass
 from functools import cache, cached_property
 from importlib import import_module
@@ -16,7 +14,7 @@ from types import ModuleType
 from typing import Any, get_args, get_type_hints
 
 from .errors import XconvError, one_of
-from .quiet import quiet
+from .quiet import hush
 
 ROOMS = ("spec", "torch", "keras", "onnx")
 BESIDE = ("constraints", "initializers", "regularizers")  # what a facade holds beside the blocks
@@ -51,8 +49,8 @@ class Block:
 
     def room(self, name: str) -> ModuleType:
         """The module of one room; `torch` and `keras` import that framework."""
-        with quiet() if name in ("torch", "keras") and name not in sys.modules else nullcontext():
-            return import_module(f"{__package__}.blocks.{self.name}.{name}")
+        hush()
+        return import_module(f"{__package__}.blocks.{self.name}.{name}")
 
     @cached_property
     def spec(self) -> ModuleType:

@@ -11,6 +11,7 @@ from . import files
 from .bench.command import bench
 from .errors import XconvError
 from .onnx.command import export, import_
+from .quiet import hush
 from .verify.command import record, verify
 
 app = typer.Typer(
@@ -128,6 +129,7 @@ def transfer(
 
 def main() -> None:
     """Run the command line; what it refuses is one sentence on stderr and exit status 2."""
+    hush()
     try:
         app()
     except XconvError as error:

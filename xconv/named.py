@@ -7,7 +7,6 @@ from typing import Any
 
 from .errors import XconvError, one_of
 from .frameworks import door, side_of
-from .quiet import quiet
 
 FILES = {".keras": "keras", ".h5": "keras", ".pt2": "torch"}
 
@@ -52,8 +51,7 @@ def code(place: str) -> Any:
     """
     try:
         if not place.endswith(".py"):
-            with quiet():
-                return import_module(place)
+            return import_module(place)
         path = Path(place)
         if not path.is_file():
             raise XconvError(f"{path} is not a file")
@@ -62,8 +60,7 @@ def code(place: str) -> Any:
         assert spec.loader is not None
         module = sys.modules[path.stem] = util.module_from_spec(spec)
         sys.path.insert(0, str(path.parent.resolve()))
-        with quiet():
-            spec.loader.exec_module(module)
+        spec.loader.exec_module(module)
         return module
     except XconvError:
         raise

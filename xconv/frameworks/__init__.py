@@ -4,13 +4,12 @@ A door has `leaves` and `load` (weights), `run` (outputs), `gradients`, and `own
 """
 
 import sys
-from contextlib import nullcontext
 from importlib import import_module
 from types import ModuleType
 from typing import Any
 
 from ..errors import XconvError, need
-from ..quiet import quiet
+from ..quiet import hush
 
 NAMES = ("keras", "torch")  # Keras first: on its torch backend a Keras model is an nn.Module too
 
@@ -21,9 +20,9 @@ def door(name: str) -> ModuleType:
     Raises:
         MissingExtra: if the framework is not installed.
     """
-    with quiet() if name not in sys.modules else nullcontext():
-        need(name, name)
-        return import_module(f".{name}", __name__)
+    hush()
+    need(name, name)
+    return import_module(f".{name}", __name__)
 
 
 def side_of(model: Any) -> str:
