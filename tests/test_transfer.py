@@ -58,6 +58,27 @@ def test_unlike_names_are_paired_by_kind_and_shape_and_the_flatten_is_reordered(
     np.testing.assert_allclose(a, b, atol=1e-6)
 
 
+def test_a_separable_convolution_of_keras_takes_torchs_two():
+    ours = nn.Sequential(nn.Conv2d(3, 6, 3, groups=3, bias=False), nn.Conv2d(6, 5, 1)).eval()
+    theirs = keras.Sequential([keras.Input((8, 8, 3)), keras.layers.SeparableConv2D(5, 3, depth_multiplier=2)])
+    xconv.transfer(ours, theirs)
+    a, b = outputs(ours, theirs)
+    np.testing.assert_allclose(a, np.moveaxis(b, -1, 1), atol=1e-6)
+    back = nn.Sequential(nn.Conv2d(3, 6, 3, groups=3, bias=False), nn.Conv2d(6, 5, 1))
+    xconv.transfer(theirs, back)
+    assert all(torch.equal(w, back.state_dict()[name]) for name, w in ours.state_dict().items())
+
+
+@pytest.mark.parametrize("both", [False, True])
+def test_each_layer_of_a_deep_lstm_goes_to_a_layer_of_its_own(both):
+    ours = nn.LSTM(3, 4, num_layers=2, batch_first=True, bidirectional=both).eval()
+    layers = [keras.layers.LSTM(4, return_sequences=True) for _ in range(2)]
+    theirs = keras.Sequential([keras.Input((7, 3)), *[keras.layers.Bidirectional(x) if both else x for x in layers]])
+    xconv.transfer(ours, theirs)
+    x = np.random.default_rng(0).normal(size=(2, 7, 3)).astype("float32")
+    np.testing.assert_allclose(ours(torch.from_numpy(x))[0].detach().numpy(), np.asarray(theirs(x)), atol=1e-6)
+
+
 def test_two_that_fit_equally_are_refused_until_they_are_named():
     ours = nn.Sequential(nn.Conv2d(3, 3, 3), nn.Conv2d(3, 3, 3))
     x = keras.Input((8, 8, 3))

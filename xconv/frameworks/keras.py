@@ -90,6 +90,9 @@ def _walk(layer: keras.Layer, path: str, seen: set[int]) -> Iterator[tuple[str, 
     if id(layer) in seen:
         return
     seen.add(id(layer))
+    if isinstance(layer, keras.layers.SeparableConv1D | keras.layers.SeparableConv2D):
+        yield from _separable(layer, f"{path}." if path else "")
+        return
     kind = kind_of(type(layer).__mro__, "keras")
     below = list(children(layer))
     inner = set() if kind else {id(w) for _, child in below for w in child.weights}
@@ -104,6 +107,14 @@ def _walk(layer: keras.Layer, path: str, seen: set[int]) -> Iterator[tuple[str, 
     if kind is None:
         for name, child in below:
             yield from _walk(child, f"{path}.{name}" if path else name, seen)
+
+
+def _separable(layer: keras.Layer, prefix: str) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """A separable convolution is one layer here and two in torch: it gives its two convolutions."""
+    rank = f"{layer.rank}D"
+    bias = {} if layer.bias is None else {"bias": layer.bias}
+    yield f"{prefix}depthwise", f"DepthwiseConv{rank}", {"kernel": layer.depthwise_kernel}
+    yield f"{prefix}pointwise", f"Conv{rank}", {"kernel": layer.pointwise_kernel, **bias}
 
 
 def variables(model: keras.Layer) -> dict[str, tuple[str, dict[str, Any]]]:

@@ -49,6 +49,12 @@ def _walk(module: nn.Module, path: str, seen: set[int]) -> Iterator[tuple[str, s
         return
     seen.add(id(module))
     kind = kind_of(type(module).__mro__, "torch")
+    if isinstance(module, nn.RNNBase) and module.num_layers > 1:  # Keras has a layer for each
+        for k in range(module.num_layers):
+            ends = (f"_l{k}", f"_l{k}_reverse")
+            own = {n.replace(ends[0], "_l0"): w for n, w in module.named_parameters() if n.endswith(ends)}
+            yield f"{path}.{k}" if path else str(k), kind or type(module).__name__, own
+        return
     if weights := _weights(module, deep=kind is not None):
         yield path, kind or type(module).__name__, weights
     if kind is None:
