@@ -12,6 +12,7 @@ from typing import Any
 import keras
 
 from ...frameworks.keras import from_numpy, lent, to_numpy, true_float64
+from .tensorflow import wide
 
 
 def _x64(dtype: str) -> Any:
@@ -56,11 +57,15 @@ def _inputs(layers: list[keras.Layer]) -> list[Any]:
 
 
 @contextmanager
-def lifted(model: keras.Layer, dtype: str = "float64") -> Iterator[Callable[[str], None]]:
+def lifted(
+    model: keras.Layer, dtype: str = "float64", narrow: set[str] | None = None
+) -> Iterator[Callable[[str], None]]:
     """Let a model compute in `dtype`; on leaving, variables, policies and floatx are what they were.
 
-    Gives a function that puts the lifted model into yet another dtype, with the values that it then holds.
+    Gives a function that puts the lifted model into yet another dtype, with the values that it then holds. Operators
+    of TensorFlow that have no float64 are added to `narrow` when they are met.
     """
+    narrow = set() if narrow is None else narrow
     own = main_dtype(model)
     before_x64, before_floatx = _x64(dtype), keras.config.floatx()
     layers = [model, *model._flatten_layers(include_self=False)]
@@ -68,6 +73,7 @@ def lifted(model: keras.Layer, dtype: str = "float64") -> Iterator[Callable[[str
     held = [(v, v._value, v._dtype) for v in model.variables]
     policies = [(layer, layer._dtype_policy) for layer in layers]
     symbolic = [(t, t._dtype) for t in _inputs(layers)]
+    tensorflow = dtype == "float64" and keras.backend.backend() == "tensorflow"
     lifts = main_policies(layers, own)
 
     def cast(dtype: str) -> None:
@@ -87,7 +93,7 @@ def lifted(model: keras.Layer, dtype: str = "float64") -> Iterator[Callable[[str
 
     try:
         cast(dtype)
-        with true_float64() if dtype == "float64" else nullcontext():
+        with true_float64() if dtype == "float64" else nullcontext(), wide(narrow) if tensorflow else nullcontext():
             yield cast
     finally:
         for v, value, was in held:
