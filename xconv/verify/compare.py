@@ -151,6 +151,8 @@ def inputs_of(t: Step, k: Step) -> list[tuple[int, int]]:
     """Pairs of torch and Keras values that a paired step is fed."""
     ours = [a.value for a in t.args if isinstance(a, Ref)] or list(t.inputs)
     theirs = [a.value for a in k.args if isinstance(a, Ref)] or list(k.inputs)
+    if kindred(t.kind) == "recurrent" and len(t.inputs) == len(k.inputs):  # the states that they begin with
+        ours, theirs = list(t.inputs), list(k.inputs)
     if k.kind == "MultiHeadAttention" and len(theirs) in (2, 3):  # query, value, key
         theirs = [theirs[0], theirs[2] if len(theirs) > 2 else theirs[1], theirs[1]]
     if not ours or not theirs:
@@ -206,7 +208,9 @@ def walk(session: Session, solve: Solve) -> list[Fault]:
             _gave(session, t, k, ts, ks, meet)
             continue
         if not _agrees(session, ts, ks):  # what gives alike was fed alike, however each side pads it
-            for ours, theirs in inputs_of(ts, ks):
+            for place in range(len(inputs_of(ts, ks))):
+                ks = session.K.steps[was.index]  # a remedy at one input may have changed another
+                ours, theirs = inputs_of(ts, ks)[place]
                 _fed(session, t, k, ts, ks, ours, theirs, meet)
         _gave(session, t, k, ts, ks, meet)
     _outputs(session, meet)

@@ -1,7 +1,12 @@
-"""Running a trace again: any value on demand, with steps changed or values given. This is how remedies are tried."""
+"""Running a trace again: any value on demand, with steps changed or values given. This is how remedies are tried.
 
+Values are remembered while there is room; the oldest that no step waits for go first, and are run again if need be.
+"""
+
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -9,9 +14,12 @@ import numpy as np
 from .model import Ref, Step, Trace
 from .trace.recorder import mapped, refs
 
+# What a machine may remember: a quarter of what a run in which all values live would hold, but small nets whole.
+SHARE, LEAST = 0.25, 1 << 23  # of the trace's numbers; numbers (64 MiB of float64)
+
 
 class Machine:
-    """Evaluates the values of a trace lazily and remembers them."""
+    """Evaluates the values of a trace lazily and remembers the latest."""
 
     def __init__(
         self,
@@ -25,8 +33,9 @@ class Machine:
         self.steps: dict[int, Step] = {step.index: step for step in trace.steps}
         self._maker = {v: step.index for step in trace.steps for v in step.outputs}
         self._given = {v: from_numpy(x) for v, x in zip(trace.inputs, inputs, strict=True)}
-        self._memo: dict[int, Any] = {}
-        self._users: dict[int, set[int]] | None = None
+        self._memo: dict[int, Any] = {}  # the latest used last
+        self._sizes = {v: prod(shape) for v, shape in trace.shapes.items()}
+        self._room = max(SHARE * sum(self._sizes.values()), LEAST)
         self.outputs = tuple(trace.outputs)
 
     def branch(self) -> "Machine":
@@ -39,25 +48,54 @@ class Machine:
 
     def raw(self, value: int) -> Any:
         """A value as the framework's tensor."""
+        plan = self._plan(value)
+        waiting = Counter(i for step in plan for i in set(refs((step.args, step.kwargs))))
+        waiting[value] += 1
+        for step in plan:
+            for out, tensor in zip(step.outputs, self._call(step), strict=False):
+                self._memo[out] = tensor
+            waiting.subtract(set(refs((step.args, step.kwargs))))
+            self._forget_oldest(waiting)
+        if value in self._given:
+            return self._given[value]
+        if value not in self._memo:
+            raise KeyError(f"{self.steps[self._maker[value]].name} did not give value {value} again")
+        self._memo[value] = self._memo.pop(value)
+        return self._memo[value]
+
+    def _plan(self, value: int) -> list[Step]:
+        """The steps to run for a value, in order."""
+        plan: list[Step] = []
+        planned: set[int] = set()
         stack = [value]
         while stack:
             v = stack[-1]
-            if v in self._given or v in self._memo:
+            if v in self._given or v in self._memo or self._maker[v] in planned:
                 stack.pop()
                 continue
             step = self.steps[self._maker[v]]
-            missing = [i for i in refs((step.args, step.kwargs)) if i not in self._given and i not in self._memo]
+            missing = [
+                i for i in refs((step.args, step.kwargs))
+                if i not in self._given and i not in self._memo and self._maker[i] not in planned
+            ]  # fmt: skip
             if missing:
                 if len(stack) > 100_000:
                     raise RecursionError(f"the steps around {step.name} form a circle")
                 stack += missing
                 continue
-            for out, tensor in zip(step.outputs, self._call(step), strict=False):
-                self._memo[out] = tensor
-            if v not in self._memo:
-                raise KeyError(f"{step.name} did not give value {v} again")
+            planned.add(step.index)
+            plan.append(step)
             stack.pop()
-        return self._given[value] if value in self._given else self._memo[value]
+        return plan
+
+    def _forget_oldest(self, waiting: Mapping[int, int]) -> None:
+        held = sum(self._sizes.get(v, 0) for v in self._memo)
+        for v in list(self._memo) if held > self._room else ():
+            if held <= self._room:
+                break
+            if waiting.get(v, 0) <= 0:
+                held -= self._sizes.get(v, 0)
+                del self._memo[v]
 
     def _call(self, step: Step) -> Sequence[Any]:
         args, kwargs = self.arguments(step)

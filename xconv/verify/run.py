@@ -19,7 +19,7 @@ from .holders import holders, outline
 from .match import AGREE_OUTPUT, difference
 from .model import Depth, Difference, Divergence, Report, Trace, Verdict
 from .sides import Side
-from .transfer import Carrier, Transfer, carry_all, shared
+from .transfer import Carrier, Transfer, carry_all, shared, twins
 
 MODES = ("auto", "from-torch", "from-keras", "as-is")
 LAWS = 1e-2  # beyond this no rounding of a constant to float32 explains a difference of the outputs
@@ -121,7 +121,10 @@ class Case:
     def pair(self, T: Trace, K: Trace) -> tuple[Alignment, Transfer]:
         """Pair the layers of two traces and carry the weights."""
         ts, ks = holders(T, self.torch.weights_of), holders(K, self.keras.weights_of)
-        found = align(T, K, ts, ks, [outline(h) for h in ts], [outline(h) for h in ks], self.names)
+        known = self.names
+        if self.mode == "as-is" and (self.torch.file or self.keras.file):
+            known = {**twins(ts, ks, self.torch, self.keras), **known}
+        found = align(T, K, ts, ks, [outline(h) for h in ts], [outline(h) for h in ks], known)
         return found, carry_all(found, self.torch, self.keras, (T, K), self.mode)
 
     def otherwise(

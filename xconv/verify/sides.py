@@ -34,4 +34,4 @@ class Side:
 
 def made_of(model: Any) -> str:
     """The ONNX file that a model was made of, or ""."""
-    return getattr(getattr(model, "graph", None), "file", "")
+    return getattr(model, "_xconv_file", "")

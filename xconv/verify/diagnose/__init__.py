@@ -113,6 +113,9 @@ def place(step: Step | None, near: Step | None = None) -> Place | None:
     if step is None:
         return None
     path = step.path or (near.path if near is not None else "")
+    for s in (step, near):
+        if s is not None and s.path == path:  # a part is told by the layer that has it
+            path = str(s.settings.get("module", path))
     return Place(path, step.kind, step.structure or step.source, step.made or step.code)
 
 

@@ -75,9 +75,9 @@ def _moved(fault: Fault) -> Iterator[Proposal]:
     if pair is None or maker is None or fault.keras_step is None:
         return
     other = pair[1].steps[min(pair[0].steps.index(maker), len(pair[1].steps) - 1)]
-    if other.outputs[0] == fault.target:
-        return
     k = fault.keras_step
+    if fault.target in other.outputs or not set(other.outputs).isdisjoint(k.inputs):
+        return
     if other.inputs[0] == k.outputs[0] and fault.target in k.inputs:
         yield _adjacent(fault, maker, k, other)
         return

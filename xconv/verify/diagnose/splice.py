@@ -181,6 +181,10 @@ def _said(fault: Fault, a: Cone, b: Cone, leaves: set[int]) -> tuple[str, str]:
                     f"{says}, with its operands in other places")  # fmt: skip
         same = a.step.kind.strip("_").lower() == b.step.kind.strip("_").lower()
         return _OTHER.get(last, ("layer.kind", "layer.kind"))[0 if same else 1], f"{says}, with other settings"
+    if {*missing, *surplus} == {"order"} and any(
+        (m := trace.producer(v)) and m.kind in ("LSTM", "GRU", "SimpleRNN") for v in (*from_a, *from_b)
+    ):
+        return "recurrent.direction", says
     if missing and not surplus:
         cause = {"sum": "wiring.skip_missing", "activation": "activation.missing", "product": "wiring.scale",
                  "quotient": "wiring.scale"}  # fmt: skip

@@ -9,6 +9,7 @@ from ..compare import Fault, first_input, outputs_of
 from ..machine import Machine
 from ..match import agree, laid_out
 from ..model import Ref, Step
+from ..sorts import sort
 from ..trace.recorder import mapped
 from . import Proposal
 from .edit import after, define, quoted, regions, rewire, sources, swap
@@ -120,7 +121,8 @@ def _elsewhere(fault: Fault) -> Iterator[Proposal]:
         return
     trace = session.traces[1]
     before = [v for s in reversed(trace.steps[: k.index]) if s.kind != "weight" for v in s.outputs]
-    for v in [*before[:200], *trace.inputs]:
+    own = [v for v in session.K.steps[k.index].inputs if v != fault.target]
+    for v in dict.fromkeys([*own, *before[:200], *trace.inputs]):
         if v == fault.target or trace.shapes.get(v) != fault.expected.shape:
             continue
         try:
@@ -131,6 +133,13 @@ def _elsewhere(fault: Fault) -> Iterator[Proposal]:
             continue
         made, was = trace.producer(v), trace.producer(fault.target)
         names = [step.name if step else "the input" for step in (made, was)]
+        if v in session.K.steps[k.index].inputs:
+            yield Proposal(
+                "wiring.operand_order", f"{k.name} takes {names[0]} and {names[1]} each in the other's place",
+                f"exchange the two arguments{quoted(k)}", lambda m, v=v: _exchanged(m, k, fault.target, v),
+                fault.torch_step, k,
+            )  # fmt: skip
+            continue
         forks = len(session.K.users(v)) > 1 or len(session.K.users(fault.target)) > 1
         yield Proposal(
             "wiring.skip_source" if forks else "layer.order",
@@ -138,6 +147,11 @@ def _elsewhere(fault: Fault) -> Iterator[Proposal]:
             f"feed {k.name} from {names[0]}{quoted(k)}",
             lambda m, v=v: _fed_from(m, k, fault.target, v), fault.torch_step, k,
         )  # fmt: skip
+
+
+def _exchanged(machine: Machine, step: Step, old: int, new: int) -> None:
+    swap(machine, step, old, new)
+    machine.__dict__["target"] = new
 
 
 def _fed_from(machine: Machine, step: Step, old: int, new: int) -> None:
@@ -349,8 +363,9 @@ def _rewired(fault, step, old, new, in_place, joins, inside) -> Proposal:
 
 
 def _acts(old_step: Step | None, new_step: Step | None, new: int, old: int) -> bool:
-    """Do the two sources differ by one step only?"""
-    return bool((old_step and new in old_step.inputs) or (new_step and old in new_step.inputs))
+    """Do the two sources differ by one activation only?"""
+    one = [s for s, v in ((old_step, new), (new_step, old)) if s is not None and v in s.inputs]
+    return any(sort(s) in ("activation", "softmax") for s in one)
 
 
 def _sums(fault: Fault, torch_steps: list[Step], keras_steps: list[Step], before: list[int]) -> Iterator[Proposal]:

@@ -8,7 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from ...copying import place
+from ...copying import compact
 from ...errors import XconvError
 from ...frameworks.keras import _name, from_numpy, to_numpy
 from ..sides import Side, made_of
@@ -89,9 +89,8 @@ def side(model: keras.Layer, cast: Callable[[str], None]) -> Side:
         return [to_numpy(t) for t in tracing.tensors(output, tracing.is_array)]
 
     def write(variable: Any, array: np.ndarray) -> None:
-        own = np.empty(array.shape, str(variable.dtype))  # TensorFlow may keep the very memory
-        place(array, own)
-        variable.assign(from_numpy(own))
+        given = compact(array).astype(str(variable.dtype), copy=keras.backend.backend() != "tensorflow")
+        variable.assign(from_numpy(given))  # which TensorFlow copies, and the others may keep as it is
 
     return Side(
         "keras", model, lambda inputs, training=False: tracing.trace(model, inputs, training), run, weights_of, write,

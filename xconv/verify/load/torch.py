@@ -14,6 +14,7 @@ from ...errors import XconvError
 from ...frameworks.torch import _weights, from_numpy, to_numpy
 from ..sides import Side, made_of
 from ..trace import torch as tracing
+from ..trace.recurrent.torch import Cell
 
 
 def instance(model: Any) -> nn.Module:
@@ -84,7 +85,9 @@ def side(model: nn.Module, dtype: str = "float64") -> Side:
     _plain(ours)
     ours.to(getattr(torch, dtype))
 
-    def weights_of(owner: nn.Module) -> Mapping[str, torch.Tensor]:
+    def weights_of(owner: Any) -> Mapping[str, torch.Tensor]:
+        if isinstance(owner, Cell):
+            return owner.weights
         return _weights(owner, deep=True)
 
     def write(tensor: torch.Tensor, array: np.ndarray) -> None:

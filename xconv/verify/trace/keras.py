@@ -8,6 +8,7 @@ those of the torch backend by a function mode, JAX's operators by wrapping them 
 import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from typing import Any
 
 import keras
@@ -18,6 +19,7 @@ from ...frameworks.keras import from_numpy, to_numpy
 from ...rules import kind_of
 from ..model import Trace
 from .recorder import Recorder, plain, tensors
+from .recurrent.keras import apart, divided, flipped, merge, together, turns
 
 Layer = keras.layers.Layer
 _Variable = keras.Variable.__mro__[1] if keras.Variable.__mro__[1].__name__ == "Variable" else keras.Variable
@@ -94,6 +96,7 @@ class _Tracer:
         self.model = model
         self.tape = Recorder("keras", is_tensor, lambda t: tuple(int(n) for n in t.shape))
         self.names: dict[int, str] = {}
+        self.within = ""  # the path of a layer that is taken apart
         self.call = Layer.__call__
 
     # Layers
@@ -118,26 +121,34 @@ class _Tracer:
         own = kind(layer)
         if own.startswith("SeparableConv"):
             return self._separable(layer, path, args, kwargs)
+        if own == "Bidirectional" and apart(layer, args, kwargs):
+            return self._bidirectional(layer, path, args, kwargs)
+        if own == "TimeDistributed" and not any(_mask(t) is not None for t in tensors(args, is_tensor)):
+            return self._each_step(layer, path, args, kwargs)
+        if getattr(layer, "go_backwards", False) and turns(layer, args):
+            back = self._part(Part(layer, "flip", {}, flipped), path, (args[0],), {"axis": 1, "backwards": True})
+            return self._whole(layer, own, path, (back, *args[1:]), kwargs, changed={"go_backwards": False})
         activation = vars(layer).get("activation") if own in _SPLIT else None
         if activation in (None, keras.activations.linear):
             return self._whole(layer, own, path, args, kwargs)
-        layer.__dict__["activation"] = keras.activations.linear
-        try:
-            result = self._whole(layer, own, path, args, kwargs, activation)
-        finally:
-            layer.__dict__["activation"] = activation
+        result = self._whole(layer, own, path, args, kwargs, activation)
         return self.function(activation, (result,), {}, path, f"{own}'s activation", own_layer=layer)
 
     def _made(self, layer: Any) -> tuple[str, str]:
         return vars(layer).get("_xconv_made", ("", ""))
 
-    def _whole(self, layer: Layer, own: str, path: str, args: tuple, kwargs: dict, fused: Any = None) -> Any:
+    def _whole(
+        self, layer: Layer, own: str, path: str, args: tuple, kwargs: dict, fused: Any = None, changed: Any = None
+    ) -> Any:
+        """One step for a layer; `changed` are attributes that it has meanwhile."""
         tape = self.tape
+        changed = {"activation": keras.activations.linear} if fused is not None else changed or {}
         masks = [_mask(t) for t in tensors((args, kwargs), is_tensor)]
         template = tape.template((tuple(args), dict(kwargs)))
         tape.deep += 1
         try:
-            result = self.call(layer, *args, **kwargs)
+            with _with(layer, changed):
+                result = self.call(layer, *args, **kwargs)
         finally:
             tape.deep -= 1
         outputs = tensors(result, is_array)
@@ -148,17 +159,13 @@ class _Tracer:
             for tensor, mask in zip(tensors((args, kwargs), is_tensor), masks, strict=False):
                 if mask is not None and _mask(tensor) is None:
                     tensor._keras_mask = mask
-            if fused is not None:
-                layer.__dict__["activation"] = keras.activations.linear
-            try:
+            with _with(layer, changed):
                 return tensors(self.call(layer, *args, **kwargs), is_array)
-            finally:
-                if fused is not None:
-                    layer.__dict__["activation"] = fused
 
         given = settings(layer) | {n: v for n, v in kwargs.items() if plain(v) and v is not None}
-        if fused is not None:
-            given["activation"] = "linear"
+        given |= {n: "linear" if n == "activation" else v for n, v in changed.items()}
+        if self.within:
+            given["module"] = self.within
         if any(m is not None for m in masks):
             given["mask"] = True
         tape.step(own, args, kwargs, outputs, run, given, path, layer, template, made=self._made(layer))
@@ -193,6 +200,46 @@ class _Tracer:
         if layer.activation in (None, keras.activations.linear):
             return x
         return self.function(layer.activation, (x,), {}, path, f"{kind(layer)}'s activation", own_layer=layer)
+
+    def _bidirectional(self, layer: Any, path: str, args: tuple, kwargs: dict) -> Any:
+        self.tape.paths.append(path)
+        self.within = path
+        try:
+            there = self.layer(layer.forward_layer, args, kwargs)
+            back = self.layer(layer.backward_layer, args, kwargs)
+            if layer.return_sequences:
+                back = self._part(Part(layer, "flip", {}, flipped), path, (back,), {"axis": 1})
+            joined = merge(layer)
+            if joined is None:
+                return [there, back]
+            result = self._part(Part(layer, joined[0], {}, joined[1]), path, (there, back), {"axis": -1, "merge": True})
+            if layer.return_sequences and (mask := _mask(args[0])) is not None:
+                result._keras_mask = mask
+            return result
+        finally:
+            self.tape.paths.pop()
+            self.within = ""
+
+    def _each_step(self, layer: Any, path: str, args: tuple, kwargs: dict) -> Any:
+        """A layer at every time step: it works on all of them at once."""
+        self.tape.paths.append(path)
+        self.within = path
+        try:
+            x = args[0]
+            kwargs = {
+                n: v
+                for n, v in kwargs.items()
+                if n == "training" and v is not None and layer.layer._call_has_training_arg
+            }
+            if kind(layer.layer) in ("Dense", "Activation", "Dropout"):
+                return self.layer(layer.layer, (x,), kwargs)
+            given = {"axis": (0, 1)}
+            y = self._part(Part(layer, "reshape", {}, together), path, (x,), given)
+            y = self.layer(layer.layer, (y,), kwargs)
+            return self._part(Part(layer, "reshape", {}, partial(divided, count=int(x.shape[1]))), path, (y,), given)
+        finally:
+            self.tape.paths.pop()
+            self.within = ""
 
     def _part(self, part: "Part", path: str, args: tuple, given: dict) -> Any:
         tape = self.tape
@@ -354,6 +401,17 @@ def _is_keras_tensor(value: Any) -> bool:
     if isinstance(value, list | tuple):
         return any(_is_keras_tensor(v) for v in value)
     return isinstance(value, keras.KerasTensor)
+
+
+@contextmanager
+def _with(layer: Any, changed: Mapping[str, Any]) -> Iterator[None]:
+    """A layer with other attributes for a moment."""
+    before = {name: vars(layer)[name] for name in changed}
+    layer.__dict__.update(changed)
+    try:
+        yield
+    finally:
+        layer.__dict__.update(before)
 
 
 @contextmanager

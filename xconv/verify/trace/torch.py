@@ -13,6 +13,7 @@ from ...frameworks.torch import from_numpy, to_numpy
 from ...rules import kind_of
 from ..model import Trace
 from .recorder import Recorder, plain, tensors
+from .recurrent.torch import several, unrolled
 
 # Names of positional arguments where the function has no signature that Python could read.
 _NAMES: Mapping[str, tuple[str, ...]] = {
@@ -163,6 +164,7 @@ def trace(
     }
     handles = []
     held: list[Any] = []
+    cells: dict[Any, Any] = {}
 
     def before(path, leaf, module, args, kwargs):
         if not tape.deep and leaf:
@@ -181,6 +183,8 @@ def trace(
             return
         in_place = bool(getattr(module, "inplace", False))
         template = held.pop()
+        if several(module, args):
+            return unrolled(tape, cells, module, kind(module), path, settings(module), args, kwargs)
 
         def run(*args, **kwargs):
             if in_place:

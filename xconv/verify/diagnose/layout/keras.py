@@ -246,7 +246,7 @@ def _slices(expected: np.ndarray, actual: np.ndarray, axis: int) -> list[int] | 
     """For each slice of `expected` along an axis, which of `actual` it is."""
     if actual.shape[axis] > 2048 or actual.shape[axis] < 2:
         return None
-    found = []
+    found: list[int] = []
     keys = [np.take(actual, i, axis) for i in range(actual.shape[axis])]
     sums = np.array([float(np.abs(k).sum()) for k in keys])
     for i in range(expected.shape[axis]):
