@@ -12,7 +12,10 @@ AGREE, DIFFER, UNPROVEN = "agree", "differ", "unproven"
 
 @dataclass(frozen=True)
 class Row:
-    """One comparison. `worst` is the largest error over its allowance; above one the row differs."""
+    """One comparison. `worst` is the largest error over its allowance; above one the row differs.
+
+    Where a row has several arrays, the figures are those of the array with the largest error over its allowance.
+    """
 
     block: str
     case: str
@@ -24,7 +27,7 @@ class Row:
     compared: int = 0  # how many numbers
     max_abs: float = 0.0
     max_rel: float = 0.0
-    allowed: float = 0.0  # at the array that is worst
+    allowed: float = 0.0
     worst: float = 0.0
     reason: str = ""
 
@@ -74,10 +77,11 @@ def compare(actual: Arrays, expected: Arrays, allowed: Mapping[str, float]) -> d
         error, scale = float(np.abs(got - want).max()), float(np.abs(want).max())
         over = error / allowed[name] if allowed[name] else (float("inf") if error else 0.0)
         figures["compared"] += want.size
-        figures["max_abs"] = max(figures["max_abs"], error)
-        figures["max_rel"] = max(figures["max_rel"], error / scale if scale else error)
         if over >= figures["worst"]:
-            figures |= {"worst": over, "allowed": allowed[name], "reason": f"worst at {name}" if over > 1 else ""}
+            figures |= {
+                "worst": over, "allowed": allowed[name], "max_abs": error,
+                "max_rel": error / scale if scale else error, "reason": f"worst at {name}" if over > 1 else "",
+            }  # fmt: skip
     status = UNPROVEN if not figures["compared"] else DIFFER if figures["worst"] > 1 else AGREE
     return figures | {"status": status, "reason": figures.get("reason") or ("" if status != UNPROVEN else "nothing")}
 
