@@ -106,13 +106,15 @@ def _guess(model: Any, source: str) -> str:
 
 def verify(
     models: Annotated[
-        list[str] | None, typer.Argument(metavar="A B", help=f"Two models, one of each framework, or ONNX files: {LEAVES}.")
+        list[str] | None, typer.Argument(metavar="A B", help=f"Two models, of either framework or ONNX: {LEAVES}.")
     ] = None,
     input: Annotated[
         list[str] | None, typer.Option(help="Shape in torch layout with batch, 2,3,32,32; repeat for several.")
     ] = None,
     inputs: Annotated[Path | None, typer.Option(help="Arrays in torch layout, .npz.")] = None,
-    weights: Annotated[str, typer.Option(help="from-torch, from-keras or as-is; auto: from-torch, but an .onnx as it is.")] = "auto",
+    weights: Annotated[
+        str, typer.Option(help="from-torch, from-keras or as-is; auto: from-torch, but as-is for an .onnx file.")
+    ] = "auto",
     layout: Annotated[str, typer.Option(help="Of the Keras side: auto, channels_last or same (as torch's).")] = "auto",
     map: Annotated[list[str] | None, typer.Option("--map", help="TORCH_PATH=KERAS_PATH of a layer; repeat.")] = None,
     train_a: Annotated[str | None, typer.Option(help="Function of A's model to its optimizer and loss.")] = None,

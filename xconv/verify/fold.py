@@ -136,8 +136,25 @@ def _one(carrier: Carrier, index: int, holder: Holder, norm: Norm, pair: tuple[H
     other.write(there.weights[_main(room)], exact[0])
     if "bias" in room.weights:
         other.write(there.weights["bias"], exact[1])
+        if index == 0:
+            _in_front(carrier, holder, here, norm, own)
     carrier.transfer.handled.add(holder.path)
     return found
+
+
+def _in_front(carrier: Carrier, holder: Holder, here: Holder, norm: Norm, own: int) -> None:
+    """Put torch's normalisation into its layer too, so that the two layers give the same; the model is a copy."""
+    weights = leaf(here, carrier.torch.to_numpy).weights
+    bias = weights.get("bias", np.zeros(len(norm.gamma)))
+    kernel, shift = folded(weights["weight"], bias, norm, own)
+    if "bias" not in weights:
+        layer = here.step.owner
+        layer.register_parameter("bias", type(layer.weight)(carrier.torch.from_numpy(np.zeros_like(bias))))
+        here.weights = {**here.weights, "bias": layer.bias}
+    carrier.torch.write(here.weights["weight"], kernel)
+    carrier.torch.write(here.weights["bias"], shift)
+    carrier._identity(holder, carrier.torch)
+    carrier.transfer.notes.pop()  # what `_identity` says is said here
 
 
 def _main(given: Leaf) -> str:

@@ -1,6 +1,7 @@
 """Carrying weights between paired holders, and what had to be done to place those that only one side has."""
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,7 +11,7 @@ from ..carry import Leaf
 from ..errors import TransferError
 from ..rules import AFFINE, Rule, flattened
 from .align import Alignment, kindred
-from .holders import NEUTRAL, Holder, carry_part, leaf, row_for, same_numbers
+from .holders import NEUTRAL, Holder, carry_part, leaf, outline, row_for, same_numbers
 from .match import FLOAT32, difference
 from .model import Divergence, Step, Trace
 from .sides import Side
@@ -140,7 +141,7 @@ class Carrier:
         return self.transfer
 
     def carried(self, source: Holder, target: Holder, side: str, here: Side, there: Side):
-        a, b = leaf(source, here.to_numpy), leaf(target, there.to_numpy)
+        a, b = leaf(source, here.to_numpy), outline(target)
         t, k = (source, target) if side == "torch" else (target, source)
         row = self.row(t, k)
         if row is None and kindred(t.kind):
@@ -263,12 +264,28 @@ def shared(alignment: Alignment, transfer: Transfer, torch: Side, keras: Side) -
     """Has any layer of one side the other's weights, but for rounding to float32?"""
     carrier = Carrier(alignment, torch, keras, ())  # type: ignore[arg-type]
     carrier.transfer = transfer
-    for t, k in alignment.pairs:
-        row, here, there = carrier.row(t, k), leaf(t, torch.to_numpy), leaf(k, keras.to_numpy)
-        try:
-            moved = carry_part(here, there, "torch", row)[0].weights if row else {}
-        except TransferError:
-            continue
-        if any(np.ptp(a) and difference(a, there.weights[n]).max_rel < FLOAT32 for n, a in moved.items()):
-            return True
-    return not alignment.pairs
+    return not alignment.pairs or any(
+        _equal(leaf(t, torch.to_numpy), leaf(k, keras.to_numpy), carrier.row(t, k)) for t, k in alignment.pairs
+    )
+
+
+def _equal(here: Leaf, there: Leaf, row: Rule | None) -> bool:
+    """Are weights that tell layers apart the same, but for rounding to float32?"""
+    try:
+        moved = carry_part(here, there, "torch", row)[0].weights if row else {}
+    except TransferError:
+        return False
+    telling = [n for n, a in moved.items() if np.ptp(a)]
+    return bool(telling) and all(difference(moved[n], there.weights[n]).max_rel < FLOAT32 for n in telling)
+
+
+def twins(ts: Sequence[Holder], ks: Sequence[Holder], torch: Side, keras: Side) -> dict[str, str]:
+    """Torch path to Keras path of the layers that hold equal weights, where there is but one such pair."""
+    sizes = [{h: sum(float(np.abs(a).sum()) for a in leaf(h, side.to_numpy).weights.values()) for h in found}
+             for found, side in ((ts, torch), (ks, keras))]  # fmt: skip
+    found = [
+        (t, k) for t, x in sizes[0].items() for k, y in sizes[1].items()
+        if abs(x - y) <= 1e-5 * abs(x) and _equal(leaf(t, torch.to_numpy), leaf(k, keras.to_numpy), row_for(t, k))
+    ]  # fmt: skip
+    once_t, once_k = Counter(t for t, _ in found), Counter(k for _, k in found)
+    return {t.path: k.path for t, k in found if once_t[t] == once_k[k] == 1}

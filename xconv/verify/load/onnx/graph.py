@@ -1,4 +1,4 @@
-"""An ONNX file, read: nodes with plain settings, constants as arrays, dense layers put together, inputs with layouts."""
+"""An ONNX file, read: nodes with plain settings, constants as arrays, dense layers put together, inputs' layouts."""
 
 import re
 from collections.abc import Mapping
@@ -102,7 +102,8 @@ def read(path: str | Path) -> Graph:
         nodes.append(Node(proto.op_type, name.strip("/"), tuple(proto.input), tuple(proto.output), settings))
     ranks = {i.name: len(i.type.tensor_type.shape.dim) for i in (*graph.value_info, *graph.input, *graph.output)}
     ranks |= {name: array.ndim for name, array in constants.items()}
-    nodes = _named(_dense(nodes, constants, {o.name for o in graph.output}), constants)
+    ends = {o.name for o in graph.output}
+    nodes = _named(_group_norms(_dense(nodes, constants, ends), constants, ranks, ends), constants)
     exact, read_as = frozenset(), dict(constants)
     weights = {name for n in nodes if n.op in LAYERS for name in n.inputs[1:]}
     for name, array in constants.items():
@@ -243,6 +244,51 @@ def _dense(nodes: list[Node], constants: dict[str, np.ndarray], outputs: set[str
                 continue
         found.append(node)
     return found
+
+
+def _group_norms(
+    nodes: list[Node], constants: dict[str, np.ndarray], ranks: Mapping[str, int], outputs: set[str]
+) -> list[Node]:
+    """Reshape, InstanceNormalization without scale, Reshape back, Mul and Add by channel as one group normalisation."""
+    maker = {o: n for n in nodes for o in n.outputs}
+    users: dict[str, list[Node]] = {}
+    for node in nodes:
+        for name in node.inputs:
+            users.setdefault(name, []).append(node)
+
+    def after(name: str, op: str) -> Node | None:
+        one = users.get(name, [])
+        return one[0] if len(one) == 1 and one[0].op == op and name not in outputs else None
+
+    gone: dict[int, Node | None] = {}
+    for norm in (n for n in nodes if n.op == "InstanceNormalization"):
+        before, back = maker.get(norm.inputs[0]), after(norm.outputs[0], "Reshape")
+        scale = after(back.outputs[0], "Mul") if back else None
+        shift = after(scale.outputs[0], "Add") if scale else None
+        plain = all((constants[n] == v).all() for n, v in zip(norm.inputs[1:], (1, 0), strict=True) if n in constants)
+        plain &= all(n in constants for n in norm.inputs[1:])
+        if before is None or before.op != "Reshape" or back is None or scale is None or shift is None or not plain:
+            continue
+        whole = maker.get(back.inputs[1])  # Shape of what was taken apart, or sizes of its rank
+        same = whole is not None and whole.op == "Shape" and whole.inputs[0] == before.inputs[0]
+        same |= back.inputs[1] in constants and constants[back.inputs[1]].size == ranks.get(before.inputs[0])
+        weights = [next((n for n in node.inputs if n in constants), "") for node in (scale, shift)]
+        rank = ranks.get(before.inputs[0], 0)
+        if not same or not all(_by_channel(constants.get(n), rank) for n in weights):
+            continue
+        flat = [f"{n}#" for n in weights]
+        constants.update({f: constants[n].reshape(-1) for f, n in zip(flat, weights, strict=True)})
+        settings = {"num_groups": len(constants[norm.inputs[1]]), "epsilon": norm.settings.get("epsilon", 1e-5),
+                    "by_channel": True}  # fmt: skip
+        gone |= {id(n): None for n in (before, norm, back, scale)}
+        gone[id(shift)] = replace(norm, op="GroupNormalization", inputs=(before.inputs[0], *flat),
+                                  outputs=shift.outputs, settings=settings)  # fmt: skip
+    return [kept for n in nodes if (kept := gone.get(id(n), n)) is not None]
+
+
+def _by_channel(array: np.ndarray | None, rank: int) -> bool:
+    """Is it one number for each channel, axis 1 of `rank`?"""
+    return array is not None and array.ndim in (rank - 1, rank) and array.size == array.shape[array.ndim - rank + 1]
 
 
 def _named(nodes: list[Node], constants: Mapping[str, np.ndarray]) -> list[Node]:

@@ -96,7 +96,7 @@ class Net(keras.layers.Layer):
     def __init__(self, graph: Graph):
         dtype = next((i.dtype for i in graph.inputs if "float" in i.dtype), "float32")
         super().__init__(name="onnx", dtype=dtype)
-        self.graph = graph
+        self.graph, self._xconv_file = graph, graph.file
         made: dict[tuple, Any] = {}  # what is called twice with the same weights is one layer
         rooms: dict[str, Any] = {}
         for node in graph.nodes:
@@ -183,12 +183,16 @@ def _conv(graph: Graph, node: Node, dtype: str) -> Any:
     rank, group = weight.ndim - 2, s.get("group", 1)
     same = s.get("auto_pad") == "SAME_UPPER"
     strides, dilation = tuple(s.get("strides", [1] * rank)), tuple(s.get("dilations", [1] * rank))
+    both = any(m > 1 for m in strides) and any(d > 1 for d in dilation)  # Keras does not take both: some are left out
+    every, strides = (strides, (1,) * rank) if both else (None, strides)
+    same &= not both
     layer = getattr(layers, f"Conv{rank}D")(
         weight.shape[0], weight.shape[2:], strides, "same" if same else "valid", dilation_rate=dilation, groups=group,
         use_bias=bias is not None, name=said(node.name), dtype=dtype,
     )  # fmt: skip
     kernel = np.moveaxis(weight, (0, 1), (-1, -2))
     filled(layer, (None, *[None] * rank, weight.shape[1] * group), kernel=kernel, bias=bias)
+    layer.every = every
     layer.pads_itself = (lambda pads: True) if same else (lambda pads: not any(n for p in pads for n in p))
     return layer
 
@@ -203,6 +207,8 @@ def _conv_transpose(graph: Graph, node: Node, dtype: str) -> Any:
         weight.shape[1], weight.shape[2:], tuple(s.get("strides", [1] * rank)), "valid", use_bias=bias is not None,
         name=said(node.name), dtype=dtype,
     )  # fmt: skip
+    # A kernel shorter than its stride leaves a tail, which Keras keeps.
+    layer.done = [(0, min(k - m, 0)) for k, m in zip(layer.kernel_size, layer.strides, strict=True)]
     kernel = np.moveaxis(weight, (0, 1), (-1, -2))
     return filled(layer, (None, *[None] * rank, len(weight)), kernel=kernel, bias=bias)
 
@@ -228,7 +234,7 @@ def _norm(graph: Graph, node: Node, dtype: str) -> Any:
                        moving_mean=moments[0], moving_variance=moments[1])  # fmt: skip
         layer.momentum = None  # a file says nothing of training
         return layer
-    if node.op == "GroupNormalization" and graph.opset < 21:
+    if node.op == "GroupNormalization" and graph.opset < 21 and not node.settings.get("by_channel"):
         raise XconvError(
             f"{graph.file}: {node.name} (GroupNormalization) is of an opset before 21, which scales groups"
         )
@@ -264,7 +270,7 @@ def _embedding(graph: Graph, node: Node, dtype: str) -> Any:
 
 
 class Recurrent(keras.layers.Layer):
-    """Keras's recurrent layer with ONNX's inputs and outputs: (T, N, I) to (T, directions, N, H), and the last state."""
+    """Keras's recurrent layer as ONNX has it: (T, N, I) to (T, directions, N, H), and the last state."""
 
     def __init__(self, layer: Any, states: int):
         super().__init__(name=f"{layer.name}_sequence", dtype=layer.dtype_policy)
@@ -458,9 +464,7 @@ def _where(condition: Any, a: Any, b: Any) -> Any:
 
 
 def _div(a: Any, b: Any) -> Any:
-    whole = [not hasattr(x, "dtype") and isinstance(x, int) or "int" in _dtype(x) if hasattr(x, "dtype")
-             else isinstance(x, int) for x in (a, b)]  # fmt: skip
-    if all(whole):
+    if all("int" in _dtype(x) if hasattr(x, "dtype") else isinstance(x, int) for x in (a, b)):
         return keras.ops.cast(keras.ops.trunc(keras.ops.divide(a, b)), "int64")
     return keras.ops.divide(a, b)
 
@@ -494,7 +498,8 @@ _SAME = {  # ONNX's name to keras.ops's, where settings are none
     "Softsign": "softsign", "HardSwish": "hard_silu", "Not": "logical_not", "IsNaN": "isnan", "MatMul": "matmul",
 }  # fmt: skip
 _BOTH = {
-    "Sub": "subtract", "Mul": "multiply", "Pow": "power", "Max": "maximum", "Min": "minimum", "Mod": "mod", "Equal": "equal", "Greater": "greater", "Less": "less",
+    "Sub": "subtract", "Mul": "multiply", "Pow": "power", "Max": "maximum", "Min": "minimum", "Mod": "mod",
+    "Equal": "equal", "Greater": "greater", "Less": "less",
     "GreaterOrEqual": "greater_equal", "LessOrEqual": "less_equal", "And": "logical_and", "Or": "logical_or",
     "Xor": "logical_xor",
 }  # fmt: skip
@@ -503,7 +508,8 @@ FUNCTIONS: Mapping[str, Callable[..., Any]] = {
     **{onnx: ops(name) for onnx, name in _SAME.items()}, **{onnx: _plain(name) for onnx, name in _BOTH.items()},
     "LeakyRelu": lambda x, alpha=0.01: keras.ops.leaky_relu(x, negative_slope=alpha),
     "Elu": lambda x, alpha=1.0: keras.ops.elu(x, alpha=alpha),
-    "Celu": lambda x, alpha=1.0: keras.ops.celu(x, alpha=alpha), "Selu": lambda x, alpha=1.67326, gamma=1.0507: _selu(x, alpha, gamma),
+    "Celu": lambda x, alpha=1.0: keras.ops.celu(x, alpha=alpha),
+    "Selu": lambda x, alpha=1.67326, gamma=1.0507: _selu(x, alpha, gamma),
     "ThresholdedRelu": lambda x, alpha=1.0: keras.ops.where(x > alpha, x, keras.ops.zeros_like(x)),
     "Gelu": lambda x, approximate="none": keras.ops.gelu(x, approximate=approximate == "tanh"),
     "Swish": lambda x, alpha=1.0: keras.ops.silu(x) if alpha == 1 else x * keras.ops.sigmoid(alpha * x),

@@ -22,43 +22,51 @@ class Call(nn.Module):
 
 
 class Net(nn.Module):
-    """A graph; `forward` takes its inputs with channels first."""
-
-    last = False
+    """A graph; `forward` takes its inputs with channels first. Nothing but nodes bears a name that a path may hold."""
 
     def __init__(self, graph: Graph):
         super().__init__()
-        self.graph, self.functions = graph, FUNCTIONS
-        self.layers: dict[str, Any] = {}
-        self.places: dict[str, str] = {}
-        made: dict[tuple, Any] = {}
+        self._xconv_file = graph.file
+        self._room = Room(graph)
+        made: dict[tuple, Any] = {}  # what is called twice with the same weights is one layer
         for node in graph.nodes:
             key = (node.op, node.inputs[1:], str(node.settings))
             module = made.get(key) if node.op in LAYERS else None
             if module is None:
                 module = LAYER[node.op](graph, node) if node.op in LAYER else None
-                if module is not None and node.op in LAYERS:
-                    made[key] = module
-                place(self, node.name, module if module is not None else self._call(node))
-            if module is not None:
-                self.layers[node.name] = module
-
-    def _call(self, node: Node) -> Call:
-        call = Call()
-        for position, name in enumerate(node.inputs):
-            array = self.graph.constants.get(name)
-            if array is not None and array.dtype.kind == "f" and array.size > 1:
-                call.register_buffer(f"constant{position}", tensor(array))
-        return call
+                if module is not None:
+                    made[key] = self._room.layers[node.name] = module
+                place(self, node.name, module or _call(graph, node))
+            else:
+                self._room.layers[node.name] = module
+        self._room.modules = [dict(self.named_modules())]
 
     def forward(self, *inputs: torch.Tensor) -> Any:
-        found = Walk(self.graph, self).run(inputs)
+        found = Walk(self._room.graph, self._room).run(inputs)
         return found[0] if len(found) == 1 else tuple(found)
 
-    # What a walk asks of a room
+
+def _call(graph: Graph, node: Node) -> Call:
+    call = Call()
+    for position, name in enumerate(node.inputs):
+        array = graph.constants.get(name)
+        if array is not None and array.dtype.kind == "f" and array.size > 1:
+            call.register_buffer(f"constant{position}", tensor(array))
+    return call
+
+
+class Room:
+    """What a walk asks for."""
+
+    last = False
+
+    def __init__(self, graph: Graph):
+        self.graph, self.functions = graph, FUNCTIONS
+        self.layers: dict[str, Any] = {}
+        self.modules: list[dict[str, nn.Module]] = []
 
     def call(self, node: Node, job: Callable[..., Any], *tensors: Any) -> Any:
-        module = self.get_submodule(path(node.name))
+        module = self.modules[0][path(node.name)]
         module.__dict__["job"] = job
         try:
             return module(*tensors)
@@ -69,7 +77,7 @@ class Net(nn.Module):
         return x.permute(tuple(order))
 
     def weight(self, node: Node, name: str) -> Any:
-        module = self.get_submodule(path(node.name))
+        module = self.modules[0][path(node.name)]
         held = getattr(module, f"constant{node.inputs.index(name)}", None)
         return held if held is not None else tensor(self.graph.constants[name])
 
@@ -78,8 +86,16 @@ class Net(nn.Module):
 
 
 def path(name: str) -> str:
-    """A node's name as a module's: dots part, so that a layer has the path that its weights are named by."""
-    return ".".join(part for part in name.replace("/", ".").split(".") if part)
+    """A node's name as a module's: dots part, so that a layer has the path that its weights are named by.
+
+    >>> path("/block/Conv"), path("stem.0"), path("type")
+    ('block.Conv', 'stem.0', 'type_')
+    """
+    parts = [part for part in name.replace("/", ".").split(".") if part]
+    return ".".join(part + "_" if hasattr(nn.Module, part) or part in _OWN else part for part in parts)
+
+
+_OWN = frozenset(vars(nn.Module()))
 
 
 def place(root: nn.Module, name: str, module: nn.Module) -> None:
@@ -182,7 +198,7 @@ def _group_norm(graph: Graph, node: Node) -> nn.Module:
     scale, shift, groups = _array(graph, node, 1), _array(graph, node, 2), node.settings["num_groups"]
     assert scale is not None
     assert shift is not None
-    if graph.opset < 21:
+    if graph.opset < 21 and not node.settings.get("by_channel"):
         raise XconvError(
             f"{graph.file}: {node.name} (GroupNormalization) is of an opset before 21, which scales groups"
         )
@@ -216,7 +232,7 @@ def _embedding(graph: Graph, node: Node) -> nn.Module:
 
 
 class Recurrent(nn.Module):
-    """torch's recurrent layer with ONNX's inputs and outputs: (T, N, I) to (T, directions, N, H), and the last state."""
+    """torch's recurrent layer as ONNX has it: (T, N, I) to (T, directions, N, H), and the last state."""
 
     def __init__(self, layer: Any, kind: str):
         super().__init__()

@@ -48,10 +48,10 @@ class Room(Protocol):
     layers: Mapping[str, Any]  # by a node's name
     last: bool  # do windows have channels last?
 
-    def call(self, node: Node, job: Callable[..., Any], *tensors: Any) -> Any: ...  # noqa: D102
-    def turn(self, x: Any, order: Axes) -> Any: ...  # noqa: D102
-    def weight(self, node: Node, name: str) -> Any: ...  # noqa: D102
-    def is_float(self, x: Any) -> bool: ...  # noqa: D102
+    def call(self, node: Node, job: Callable[..., Any], *tensors: Any) -> Any: ...
+    def turn(self, x: Any, order: Axes) -> Any: ...
+    def weight(self, node: Node, name: str) -> Any: ...
+    def is_float(self, x: Any) -> bool: ...
 
 
 def identity(rank: int) -> Axes:
@@ -236,8 +236,7 @@ def evaluated(node: Node, values: Sequence[np.ndarray | None], opset: int) -> li
     if op == "ConstantOfShape":
         fill = numpy_helper.to_array(node.settings["value"]) if "value" in node.settings else np.zeros(1, np.float32)
         return [np.full([int(n) for n in values[0]], fill.ravel()[0])]  # type: ignore[union-attr]
-    floats = {v.dtype for v in values if v is not None and v.dtype.kind == "f"}
-    if len(floats) > 1 and op not in ("Resize", "Upsample"):  # constants that are read as what float32 rounded
+    if op not in ("Resize", "Upsample"):  # numbers are worked out in float64, as everything is
         values = [v.astype(np.float64) if v is not None and v.dtype.kind == "f" else v for v in values]
     proto = helper.make_node(op, node.inputs, node.outputs, **node.settings)
     names = [n for n in node.inputs if n]
@@ -247,8 +246,9 @@ def evaluated(node: Node, values: Sequence[np.ndarray | None], opset: int) -> li
     model = helper.make_model(helper.make_graph([proto], "one", list({i.name: i for i in infos}.values()), outs),
                               opset_imports=[helper.make_opsetid("", opset)])  # fmt: skip
     feeds = dict(zip(names, [v for v in values if v is not None], strict=True))
-    found = iter(ReferenceEvaluator(model).run(None, feeds))
-    return [np.asarray(next(found)) if n else np.zeros(0) for n in node.outputs]
+    found = iter(map(np.asarray, ReferenceEvaluator(model).run(None, feeds)))
+    ys = [next(found) if n else np.zeros(0) for n in node.outputs]
+    return [y.astype(np.float64) if y.dtype == np.float32 else y for y in ys]
 
 
 def onnx_any() -> Any:
@@ -614,7 +614,11 @@ def _conv(w: Walk, node: Node, values: Sequence[Any]) -> Value:
     layer = w.room.layers[node.name]
     if not getattr(layer, "pads_itself", lambda p: False)(pads):
         x = _padded(w, node, x, spread(pads, w.room.last), "constant", 0.0)
-    return w.windowed(layer(x.tensor))
+    y = layer(x.tensor)
+    if every := getattr(layer, "every", None):
+        cuts = [slice(None, None, m) for m in every]
+        y = w.room.functions["Slice"](y, cuts=(slice(None), *cuts, slice(None)))
+    return w.windowed(y)
 
 
 @handles("ConvTranspose")
