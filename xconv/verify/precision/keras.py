@@ -11,7 +11,7 @@ from typing import Any
 
 import keras
 
-from ...frameworks.keras import from_numpy, lent, to_numpy, true_float64
+from ...frameworks.keras import from_numpy, to_numpy, true_float64
 from .tensorflow import wide
 
 
@@ -79,10 +79,10 @@ def lifted(
     def cast(dtype: str) -> None:
         keras.config.set_floatx(dtype)
         for v, _, was in held:  # one after the other: a large model's weights are never held once more
-            array = lent(v)
-            if was == own:
-                v._dtype = dtype
-            v._initialize(keras.ops.convert_to_tensor(array.astype(dtype if was == own else array.dtype)))
+            value = keras.ops.stop_gradient(v.value)
+            change = was == own and v._dtype != dtype
+            v._dtype = dtype if was == own else was
+            v._initialize(keras.ops.cast(value, dtype) if change else keras.ops.copy(value))
         policy = keras.DTypePolicy(dtype)
         for layer, was in policies:
             if was.name in lifts:
