@@ -128,3 +128,10 @@ def test_a_configuration_that_cannot_be_is_refused_with_a_sentence(name, words, 
 def test_every_composite_has_parity_rows_also_where_an_equivalence_has_a_similar_name():
     assert {task.block for task in tasks() if isinstance(task, Task)} == set(blocks())
     assert {type(task) for task in tasks(["resnext"])} == {Task}
+
+
+def test_a_net_can_be_sliced_as_any_sequential():
+    net = xconv.torch.VGG()
+    assert type(net[:2]) is torch.nn.Sequential
+    assert list(net[:-1]._modules) == list(net._modules)[:-1]
+    assert net[0] is net.conv1_1

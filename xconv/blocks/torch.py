@@ -1,5 +1,6 @@
 """What the catalogue's torch modules share."""
 
+from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
@@ -13,7 +14,14 @@ from xconv.geometry import Padding
 __all__ = ["LowRank2d"]
 
 
-class LowRank2d(nn.Sequential):
+class Chain(nn.Sequential):
+    """An nn.Sequential with a constructor of its own, of which a slice is a plain nn.Sequential."""
+
+    def __getitem__(self, index: Any) -> nn.Module:
+        return nn.Sequential(OrderedDict(self._modules))[index]
+
+
+class LowRank2d(Chain):
     """A chain of small convolutions in place of one nn.Conv2d; a subclass names them in `chain`.
 
     `inner` and `outer` are Conv2d without and with bias and activation; the latter comes last.

@@ -5,12 +5,14 @@ from math import prod
 
 from torch import nn
 
+from xconv.blocks.torch import Chain
+
 from .spec import Config
 
 __all__ = ["LeNet5"]
 
 
-class LeNet5(nn.Sequential):
+class LeNet5(Chain):
     """Two 5x5 convolutions with tanh and average pooling, then three dense layers; (N, C, H, W) to (N, classes).
 
     Args:

@@ -4,12 +4,14 @@ from collections import OrderedDict
 
 from torch import nn
 
+from xconv.blocks.torch import Chain
+
 from .spec import Config
 
 __all__ = ["NetworkInNetwork"]
 
 
-class NetworkInNetwork(nn.Sequential):
+class NetworkInNetwork(Chain):
     """Three stages of a convolution and two 1x1 ones, global average pooling, softmax; (N, C, H, W) to (N, classes).
 
     Args:

@@ -6,13 +6,14 @@ from torch import nn
 
 from xconv.blocks._nets.torch import head
 from xconv.blocks.inception_v1 import torch as inception
+from xconv.blocks.torch import Chain
 
 from .spec import Config, Module, pooled
 
 __all__ = ["InceptionNet"]
 
 
-class InceptionNet(nn.Sequential):
+class InceptionNet(Chain):
     """A 3x3 stem, stages of inception modules, dense, softmax; (N, C, H, W) to (N, classes).
 
     Args:

@@ -7,13 +7,14 @@ from torch import nn
 from xconv.blocks._nets.torch import head
 from xconv.blocks.conv_norm.torch import ConvNorm2d
 from xconv.blocks.inverted_residual.torch import InvertedResidual
+from xconv.blocks.torch import Chain
 
 from .spec import Config, Row
 
 __all__ = ["MobileNetV2"]
 
 
-class MobileNetV2(nn.Sequential):
+class MobileNetV2(Chain):
     """A strided stem, inverted residuals, a wide 1x1, dense, softmax; (N, C, H, W) to (N, classes).
 
     Args:

@@ -8,13 +8,14 @@ from xconv.blocks._nets.spec import plan
 from xconv.blocks._nets.torch import head
 from xconv.blocks.conv_norm.torch import ConvNorm2d
 from xconv.blocks.residual_basic.torch import ResidualBasic
+from xconv.blocks.torch import Chain
 
 from .spec import Config
 
 __all__ = ["ResNet"]
 
 
-class ResNet(nn.Sequential):
+class ResNet(Chain):
     """A 3x3 stem, stages of basic residual blocks, dense, softmax; (N, C, H, W) to (N, classes).
 
     Args:

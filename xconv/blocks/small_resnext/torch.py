@@ -7,13 +7,14 @@ from torch import nn
 from xconv.blocks._nets.torch import head
 from xconv.blocks.conv_norm.torch import ConvNorm2d
 from xconv.blocks.resnext.torch import ResNeXtGrouped
+from xconv.blocks.torch import Chain
 
 from .spec import Config
 
 __all__ = ["ResNeXt"]
 
 
-class ResNeXt(nn.Sequential):
+class ResNeXt(Chain):
     """A 3x3 stem, stages of grouped residual bottlenecks, dense, softmax; (N, C, H, W) to (N, classes).
 
     Args:

@@ -4,12 +4,14 @@ from collections import OrderedDict
 
 from torch import nn
 
+from xconv.blocks.torch import Chain
+
 from .spec import Config
 
 __all__ = ["VGG"]
 
 
-class VGG(nn.Sequential):
+class VGG(Chain):
     """Stages of 3x3 convolutions and pooling, dense layers, softmax; (N, C, H, W) to (N, classes).
 
     Args:
