@@ -88,8 +88,17 @@ class Session:
         stop.discard(value)
         return [s for s in machine.above(value, stop) if s.kind != "weight"]
 
+    @property
+    def doubled(self) -> list[tuple[Holder, Holder]]:
+        """Pairs beyond the alignment's: where one layer of a side does what several of the other do."""
+        if "_doubled" not in self.__dict__:
+            self.__dict__["_doubled"] = doubled(self.alignment)
+        return self.__dict__["_doubled"]
+
     def held(self, side: str) -> list[Holder]:
-        return [p[0 if side == "torch" else 1] for p in self.alignment.pairs if "weight" not in (p[0].kind, p[1].kind)]
+        pairs = [*self.alignment.pairs, *self.doubled]
+        found = [p[0 if side == "torch" else 1] for p in pairs if "weight" not in (p[0].kind, p[1].kind)]
+        return list(dict.fromkeys(found))
 
 
 def first_input(step: Step) -> int | None:
@@ -160,34 +169,58 @@ def inputs_of(t: Step, k: Step) -> list[tuple[int, int]]:
     return list(zip(ours, theirs, strict=False)) if len(ours) == len(theirs) else [(ours[0], theirs[0])]
 
 
+def doubled(alignment: Alignment) -> list[tuple[Holder, Holder]]:
+    """Layers without a partner that stand for another call of a paired one."""
+    found: list[tuple[Holder, Holder]] = []
+
+    def same(a: Holder, b: Holder) -> bool:
+        return a.kind == b.kind and [tuple(w.shape) for w in a.weights.values()] == [
+            tuple(w.shape) for w in b.weights.values()
+        ]
+
+    for t, k in alignment.pairs:
+        more = len(k.steps) - len(t.steps)
+        used = {id(h) for pair in found for h in pair}
+        if more > 0:
+            alike = [h for h in alignment.torch_alone if same(h, t) and id(h) not in used]
+            found += [(h, k) for h in alike[:more]]
+        if more < 0:
+            alike = [h for h in alignment.keras_alone if same(h, k) and id(h) not in used]
+            found += [(t, h) for h in alike[:-more]]
+    return found
+
+
 def anchors(session: Session) -> Iterator[tuple[Holder, Holder, Step, Step]]:
-    """All calls of paired layers in the order of the Keras run."""
-    calls = []
+    """All calls of paired layers in the order of the Keras run, each paired when its turn comes.
+
+    Calls of a shared layer may be in another order on the other side: those fed alike belong together.
+    """
+    calls: list[tuple[Holder, Step, list[tuple[Holder, Step]]]] = []
     for t, k in session.alignment.pairs:
         if t.kind == "weight" or k.kind == "weight":
             continue
-        if len(t.steps) != len(k.steps):
-            session.skipped.append(f"{t} is called {len(t.steps)} times, {k} {len(k.steps)} times")
-        calls += [(t, k, a, b) for a, b in zip(_calls(session, t, k), k.steps, strict=False)]
-    return iter(sorted(calls, key=lambda call: call[3].index))
+        ours = [t, *(a for a, b in session.doubled if b is k)]
+        theirs = [k, *(b for a, b in session.doubled if a is t)]
+        left = sorted(((h, s) for h in ours for s in h.steps), key=lambda call: call[1].index)
+        there = [(h, s) for h in theirs for s in h.steps]
+        if len(left) != len(there):
+            session.skipped.append(f"{t} is called {len(left)} times, {k} {len(there)} times")
+        calls += [(h, s, left) for h, s in there]
+    for holder, step, left in sorted(calls, key=lambda call: call[1].index):
+        if left:
+            chosen = left[0] if len(left) == 1 else _alike(session, step, left)
+            left.remove(chosen)
+            yield chosen[0], holder, chosen[1], step
 
 
-def _calls(session: Session, t: Holder, k: Holder) -> list[Step]:
-    """torch's calls of a shared layer in the order of Keras's: those fed alike belong together."""
-    if len(t.steps) < 2 or len(t.steps) != len(k.steps):
-        return t.steps
-    left, found = list(t.steps), []
-    for step in k.steps:
-        value = first_input(step)
-        actual = _value(session.K, value) if value is not None else None
-        alike = [
-            s for s in left
-            if actual is not None and (v := first_input(s)) is not None
-            and laid_out(session.t(v), actual, channels(s)) is not None
-        ]  # fmt: skip
-        found.append((alike or left)[0])
-        left.remove(found[-1])
-    return found
+def _alike(session: Session, step: Step, left: list[tuple[Holder, Step]]) -> tuple[Holder, Step]:
+    value = first_input(session.K.steps[step.index])
+    actual = _value(session.K, value) if value is not None else None
+    for holder, s in left:
+        fed = first_input(s)
+        if actual is not None and fed is not None and laid_out(session.t(fed), actual, channels(s)) is not None:
+            return holder, s
+    return left[0]
 
 
 Solve = Callable[[Fault], bool]

@@ -79,8 +79,15 @@ class Doctor:
         self.tried = 0
 
     def __call__(self, fault: Fault) -> bool:
-        for proposal in propose(fault):
-            if self.tried >= self.limit:
+        if self._solve(fault, self.limit) or self._divide(fault):
+            return True
+        self.found.append(Found(fault, None))
+        return False
+
+    def _solve(self, fault: Fault, most: int) -> bool:
+        """Try hypotheses until one makes the sides agree at a fault."""
+        for count, proposal in enumerate(propose(fault)):
+            if self.tried >= self.limit or count >= most:
                 break
             self.tried += 1
             machine = self.session.K.branch()
@@ -94,10 +101,28 @@ class Doctor:
                 self.session.settled[fault.target] = fault.torch_value
                 if proposal.law:
                     self.session.laws.append(proposal.explanation)
-                    return True
-                self.found.append(Found(fault, proposal))
+                else:
+                    self.found.append(Found(fault, proposal))
                 return True
-        self.found.append(Found(fault, None))
+        return False
+
+    def _divide(self, fault: Fault) -> bool:
+        """Several faults on one way: solve what lies on it, one by one, until its end agrees."""
+        from .splice import parts
+
+        session, before = self.session, (self.session.K.branch(), len(self.found), dict(self.session.settled))
+        done: set[int] = set()
+        while len(done) < 6:
+            part = next(parts(replace(fault), done), None)
+            if part is None:
+                break
+            if not self._solve(part, 600):
+                continue
+            whole = replace(fault, actual=session.K.value(fault.target))
+            if whole.solved(session.K) or self._solve(whole, 1200):
+                return True
+        session.K, session.settled = before[0], before[2]
+        del self.found[before[1] :]
         return False
 
 
@@ -154,6 +179,19 @@ def merged(found: Sequence[Divergence]) -> list[Divergence]:
             d = replace(d, cause=cause, explanation=f"{d.explanation}; and {twin.explanation} at {where}",
                         remedy=f"{d.remedy}; {twin.remedy}")  # fmt: skip
         out.append(d)
+    return _together(out)
+
+
+def _together(found: Sequence[Divergence]) -> list[Divergence]:
+    """One divergence for layers that are shared, or not, all together: a tower, a head."""
+    out: list[Divergence] = []
+    for d in found:
+        shared = d.cause == "wiring.shared"
+        first = next((i for i, e in enumerate(out) if shared and e.cause == d.cause and e.probe == d.probe), None)
+        if first is None:
+            out.append(d)
+        else:
+            out[first] = replace(out[first], explanation=f"{out[first].explanation}; {d.explanation}")
     return out
 
 

@@ -14,10 +14,10 @@ import numpy as np
 
 from ..compare import Fault
 from ..match import Move, laid_out, moves
-from ..model import Step
+from ..model import Ref, Step
 from ..sorts import QUIET, sort
 from . import Proposal
-from .edit import define, quoted, regions, sources
+from .edit import after, define, quoted, regions, sources
 
 _JOINS = ("sum", "difference", "product", "quotient", "extreme", "join", "stack")
 _OTHER = {  # the same sort of step with other settings, and another step of the same sort
@@ -99,7 +99,7 @@ def propose(fault: Fault) -> Iterator[Proposal]:
     if fault.where != "between":
         return
     ours, theirs = regions(fault)
-    if not theirs or not ours or len(ours) > 60 or len(theirs) > 60:
+    if not ours or len(ours) > 60 or len(theirs) > 60:
         return
     session = fault.session
     known = matched(fault)
@@ -117,6 +117,7 @@ def propose(fault: Fault) -> Iterator[Proposal]:
         if len(a.step.outputs) == 1 and a.step.outputs[0] not in known
         and np.prod(a.step.shapes[0]) == np.prod(b.step.shapes[0])
     ]  # fmt: skip
+    yield from _added(fault, ours, known, held_t)
     for _, _, a, b in sorted(plans, key=lambda p: p[:2])[:MOST]:
         if len(a.steps) > 4 or len(b.steps) > 6:
             continue
@@ -127,7 +128,28 @@ def propose(fault: Fault) -> Iterator[Proposal]:
             yield _proposal(fault, a, b, known, move)
 
 
-def _proposal(fault: Fault, a: Cone, b: Cone, known: dict[int, tuple[int, Move]], move: Move) -> Proposal:
+def _added(fault: Fault, ours: list[Step], known: dict[int, tuple[int, Move]], held: set[int]) -> Iterator[Proposal]:
+    """What torch does on the way from a value that Keras uses as it is."""
+    session = fault.session
+    last = session.traces[0].producer(fault.torch_value)
+    if last is None or last.index in held or fault.actual is None:
+        return
+    here = {}
+    for value in dict.fromkeys([*sources(ours), *(v for s in ours for v in s.outputs)]):
+        if value != fault.torch_value and (move := laid_out(session.t(value), fault.actual)) is not None:
+            here[value] = (fault.target, move)
+    fed = session.T.below(session.traces[0].inputs)
+    cone = _cone(ours, last, {*known, *here}, lambda v: v in fed)
+    if cone is None or len(cone.steps) > 4 or not set(cone.leaves) & set(here):
+        return
+    both = {**known, **here}
+    reference = session.t(fault.torch_value)
+    for count, move in enumerate(moves(reference.shape, fault.expected.shape)):
+        if count < 3 and np.array_equal(move(reference), fault.expected):
+            yield _proposal(fault, cone, None, both, move)
+
+
+def _proposal(fault: Fault, a: Cone, b: Cone | None, known: dict[int, tuple[int, Move]], move: Move) -> Proposal:
     session = fault.session
     leaves = [known[v] for v in a.leaves]
 
@@ -137,12 +159,80 @@ def _proposal(fault: Fault, a: Cone, b: Cone, known: dict[int, tuple[int, Move]]
             machine.give(value, _back(lay, session.keras.to_numpy(tensor), session.traces[0].shapes[value]))
         return session.keras.from_numpy(np.ascontiguousarray(move(machine.value(a.step.outputs[0]))))
 
-    cause, says = _said(fault, a, b, {k for k, _ in leaves})
     code = a.step.code or a.step.made
+    if b is None:
+        cause, says = _lacking(fault, a, [k for k, _ in leaves])
+        near = fault.keras_step or session.K.origin(fault.target)
+        return Proposal(
+            cause, says, f"compute {_words(a)}{f', as torch in `{code}`' if code else ''}{quoted(near)}",
+            lambda m: _put(m, fault, run, [k for k, _ in leaves], len(session.T.users(a.leaves[0])) == 1),
+            a.step, near,
+        )  # fmt: skip
+    cause, says = _said(fault, a, b, {k for k, _ in leaves})
     return Proposal(
         cause, says, f"compute {_words(a)}{f', as torch in `{code}`' if code else ''}, instead{quoted(b.step)}",
         lambda m: define(m, b.step.outputs[0], run, *(k for k, _ in leaves)), a.step, b.step,
     )  # fmt: skip
+
+
+def _put(machine: Any, fault: Fault, run: Callable[..., Any], leaves: list[int], alone: bool) -> None:
+    """One more step behind the last one, if torch uses that one for nothing else; or else in front of the layer."""
+    only = leaves == [fault.target] and alone
+    if only and machine.origin(fault.target) is not None:
+        after(machine, fault.target, run)
+        return
+    if fault.keras_step is None:
+        raise ValueError("there is nothing to put it in front of")
+    new = machine.insert(fault.target, lambda x: x, fault.keras_step)
+    step = machine.origin(new)
+    machine.change(step.index, run=lambda *xs: [run(*xs)], args=tuple(Ref(v) for v in leaves))
+    machine.__dict__["target"] = new
+
+
+def _lacking(fault: Fault, a: Cone, leaves: list[int]) -> tuple[str, str]:
+    trace = fault.session.traces[1]
+    sorts = {n for s in a.steps if (n := sort(s)) not in QUIET and n != "shape"}
+    names = [m.name if (m := trace.producer(v)) else "the input" for v in leaves]
+    says = f"torch computes {_words(a)} from {', '.join(names)}; Keras does not"
+    return _ALONE.get(next(iter(sorts)), "layer.missing") if len(sorts) == 1 else "layer.missing", says
+
+
+_ALONE = {"sum": "wiring.skip_missing", "activation": "activation.missing", "product": "wiring.scale",
+          "quotient": "wiring.scale", "order": "layout.axis", "part": "layout.split"}  # fmt: skip
+
+
+def parts(fault: Fault, done: set[int]) -> Iterator[Fault]:
+    """Values on the way that are each other's counterparts by their sort and order, as faults of their own.
+
+    Where a region holds several faults, no single remedy mends its end; but each mends a part of the way.
+    """
+    session = fault.session
+    ours, theirs = regions(fault)
+    if fault.where != "between" or len(ours) > 60 or len(theirs) > 60:
+        return
+    held_t, held_k = ({s.index for h in session.held(side) for s in h.steps} for side in ("torch", "keras"))
+    skip = {*QUIET, "shape", "part"}
+    known = matched(fault)
+    right = {k for k, _ in known.values()}
+    lists: list[dict[tuple[str, int], list[Step]]] = [{}, {}]
+    for place, (steps, held) in enumerate(((ours, held_t), (theirs, held_k))):
+        for s in steps:
+            if s.index not in held and len(s.outputs) == 1 and sort(s) not in skip:
+                lists[place].setdefault((sort(s), int(np.prod(s.shapes[0]))), []).append(s)
+    twins = [
+        (a, b) for key, steps in lists[0].items() if len(steps) == len(lists[1].get(key, ()))
+        for a, b in zip(steps, lists[1][key], strict=True)
+    ]  # fmt: skip
+    for a, b in sorted(twins, key=lambda pair: pair[1].index):
+        target, value = b.outputs[0], a.outputs[0]
+        if target in (fault.target, *right) or value in known or target in done or session.K.maker(target) is None:
+            continue
+        done.add(target)
+        reference = session.t(value)
+        for move in moves(reference.shape, b.shapes[0], None):
+            actual = session.K.value(target)
+            yield Fault(session, "between", target, move(reference), actual, value, fault.pair, a, None)
+            break
 
 
 def _back(move: Move, array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
@@ -186,9 +276,7 @@ def _said(fault: Fault, a: Cone, b: Cone, leaves: set[int]) -> tuple[str, str]:
     ):
         return "recurrent.direction", says
     if missing and not surplus:
-        cause = {"sum": "wiring.skip_missing", "activation": "activation.missing", "product": "wiring.scale",
-                 "quotient": "wiring.scale"}  # fmt: skip
-        return cause.get(missing[0], "layer.missing") if len(set(missing)) == 1 else "layer.missing", says
+        return _ALONE.get(missing[0], "layer.missing") if len(set(missing)) == 1 else "layer.missing", says
     if surplus and not missing:
         cause = {"sum": "wiring.skip_surplus", "activation": "activation.surplus", "product": "wiring.scale",
                  "quotient": "wiring.scale"}  # fmt: skip

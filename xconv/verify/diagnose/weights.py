@@ -11,6 +11,7 @@ from ..compare import Fault
 from ..holders import carry_part, leaf, row_for
 from ..machine import Machine
 from ..match import agree, scrambled
+from ..model import Step
 from . import Proposal
 from .edit import quoted
 
@@ -32,7 +33,11 @@ def carried(fault: Fault) -> tuple[Mapping[str, np.ndarray], Mapping[str, np.nda
 
 
 def propose(fault: Fault) -> Iterator[Proposal]:
-    if fault.where != "in" or fault.pair is None or fault.session.mode != "as-is":
+    if fault.where != "in" or fault.pair is None:
+        return
+    if any(fault.pair[0] is t and fault.pair[1] is k for t, k in fault.session.doubled):
+        yield from _shared(fault)
+    if fault.session.mode != "as-is":
         return
     try:
         want, have = carried(fault)
@@ -48,23 +53,49 @@ def propose(fault: Fault) -> Iterator[Proposal]:
         says = f"the sum of {t}'s two biases was rounded to float32 on its way into {k}"
 
     def apply(machine: Machine) -> None:
-        step = machine.steps[k.step.index]
         for call in k.steps:
-            step = machine.steps[call.index]
-
-            def run(*args, _run=step.run, **kwargs):
-                held = {n: fault.session.keras.to_numpy(w).copy() for n, w in k.weights.items()}
-                try:
-                    for n, a in want.items():
-                        fault.session.keras.write(k.weights[n], a)
-                    return _run(*args, **kwargs)
-                finally:
-                    for n, a in held.items():
-                        fault.session.keras.write(k.weights[n], a)
-
-            machine.change(call.index, run=run)
+            _holding(machine, fault, call, want)
 
     yield Proposal(cause, says, f"{remedy}{quoted(k.step)}", apply, law=summed)
+
+
+def _holding(machine: Machine, fault: Fault, call: Step, want: Mapping[str, np.ndarray]) -> None:
+    """Let one call of a layer be made with other weights."""
+    assert fault.pair is not None
+    k = fault.pair[1]
+    run = machine.steps[call.index].run
+
+    def with_them(*args, **kwargs):
+        held = {n: fault.session.keras.to_numpy(w).copy() for n, w in k.weights.items()}
+        try:
+            for n, a in want.items():
+                fault.session.keras.write(k.weights[n], a)
+            return run(*args, **kwargs)
+        finally:
+            for n, a in held.items():
+                fault.session.keras.write(k.weights[n], a)
+
+    machine.change(call.index, run=with_them)
+
+
+def _shared(fault: Fault) -> Iterator[Proposal]:
+    """One layer called again where the other side has a layer of its own."""
+    assert fault.pair is not None
+    assert fault.keras_step is not None
+    (t, k), step = fault.pair, fault.keras_step
+    want, _ = carried(fault)
+    first = next((pair for pair in fault.session.alignment.pairs if t is pair[0] or k is pair[1]), None)
+    if first is None:
+        return
+    if first[1] is k:
+        says = f"Keras calls {k} for {first[0]} and for {t}, which have weights of their own in torch"
+        remedy = f"make a layer of its own for {t}"
+    else:
+        says = f"torch calls {t} at both places; Keras has {first[1]} and {k}, each with weights of its own"
+        remedy = f"call {first[1]} again instead of {k}"
+    yield Proposal(
+        "wiring.shared", says, f"{remedy}{quoted(step)}", lambda m: _holding(m, fault, step, want), t.step, step
+    )
 
 
 def _words(fault: Fault, want: Mapping, have: Mapping, wrong: list[str]) -> tuple[str, str, str]:
