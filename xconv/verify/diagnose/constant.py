@@ -10,6 +10,7 @@ import numpy as np
 from ..compare import Fault
 from ..machine import Machine
 from ..model import Ref, Step
+from ..sorts import sort
 from ..trace.recorder import mapped
 from . import Proposal
 from .edit import define, quoted, regions
@@ -101,13 +102,11 @@ def propose(fault: Fault) -> Iterator[Proposal]:
                 new = d.reshape(c.shape) if d.size == c.size else d
                 yield _proposal(fault, [(k, i, new)], c, d, step, source)
     yield from _scaled(fault, theirs, want)
-    pairs = [
-        (k, i, c, d, s)
-        for k, i, c in have
-        for d, s in want
-        if c.size == d.size and not np.array_equal(c.ravel(), d.ravel())
-    ]
-    for (k, i, c, d, s), (k2, i2, c2, d2, _) in product(pairs[:14], pairs[:14]):
+    pairs = []
+    for k, i, c in have:
+        other = [(k, i, c, d, s) for d, s in want if c.size == d.size and not np.array_equal(c.ravel(), d.ravel())]
+        pairs += sorted(other, key=lambda p: sort(p[0]) != sort(p[4]))[:4]  # a power for a power first
+    for (k, i, c, d, s), (k2, i2, c2, d2, _) in product(pairs[:24], pairs[:24]):
         if (k.index, i) < (k2.index, i2):
             yield _proposal(fault, [(k, i, d.reshape(c.shape)), (k2, i2, d2.reshape(c2.shape))], c, d, s, source)
 

@@ -23,7 +23,22 @@ _NAMES: Mapping[str, tuple[str, ...]] = {
     "concat": ("dim",), "stack": ("dim",), "transpose": ("dim0", "dim1"), "squeeze": ("dim",), "unsqueeze": ("dim",),
     "chunk": ("chunks", "dim"), "split": ("split_size", "dim"), "unbind": ("dim",), "roll": ("shifts", "dims"),
     "flip": ("dims",), "clamp": ("min", "max"), "pixel_shuffle": ("upscale_factor",), "argmax": ("dim", "keepdim"),
-    "pixel_unshuffle": ("downscale_factor",), "cumsum": ("dim",), "conv2d": ("bias", "stride", "padding", "dilation"),
+    "pixel_unshuffle": ("downscale_factor",), "cumsum": ("dim",),
+    **{f"max_pool{n}d": ("kernel_size", "stride", "padding", "dilation", "ceil_mode", "return_indices") for n in "123"},
+    **{f"adaptive_max_pool{n}d": ("output_size", "return_indices") for n in "123"},
+    "avg_pool1d": ("kernel_size", "stride", "padding", "ceil_mode", "count_include_pad"),
+    **{f"avg_pool{n}d": ("kernel_size", "stride", "padding", "ceil_mode", "count_include_pad", "divisor_override")
+       for n in "23"},
+    **{f"conv{n}d": ("weight", "bias", "stride", "padding", "dilation", "groups") for n in "123"},
+    **{f"conv_transpose{n}d": ("weight", "bias", "stride", "padding", "output_padding", "groups", "dilation")
+       for n in "123"},
+    "softplus": ("beta", "threshold"), "hardshrink": ("lambd",), "softshrink": ("lambd",), "narrow": ("dim", "start",
+    "length"), "logsumexp": ("dim", "keepdim"), "prod": ("dim", "keepdim"), "median": ("dim", "keepdim"),
+    "repeat": ("repeats",), "permute": ("dims",), "movedim": ("source", "destination"), "glu": ("dim",),
+    "select": ("dim", "index"), "index_select": ("dim", "index"), "argsort": ("dim", "descending"),
+    "sort": ("dim", "descending"), "topk": ("k", "dim"), "tril": ("diagonal",), "triu": ("diagonal",),
+    "pow": ("exponent",), "channel_shuffle": ("groups",), "one_hot": ("num_classes",), "tile": ("dims",),
+    "prelu": ("weight",), "linear": ("weight", "bias"),
 }  # fmt: skip
 _CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
 _WHOLE = (nn.MultiheadAttention, nn.RNNBase)  # modules with children or inner functions that count as one step
@@ -67,17 +82,21 @@ def _in_place(name: str, args: Sequence, kwargs: Mapping) -> bool:
 def function_settings(function: Any, name: str, args: tuple, kwargs: Mapping[str, Any]) -> dict[str, Any]:
     """Plain arguments by name."""
     try:
-        bound = inspect.signature(function).bind(*args, **kwargs)
+        signature = inspect.signature(function)
+        if any(p.kind is p.VAR_POSITIONAL for p in signature.parameters.values()):
+            raise TypeError("it hands its arguments on")
+        bound = signature.bind(*args, **kwargs)
         bound.apply_defaults()
         named = dict(bound.arguments)
     except (TypeError, ValueError):
-        rest = [a for a in args if not is_tensor(a) and not (isinstance(a, list | tuple) and tensors(a, is_tensor))]
-        names = _NAMES.get(name, ())
+        given = 1 if args and tensors(args[0], is_tensor) else 0
+        rest, names = list(args[given:]), _NAMES.get(name, ())
         if len(names) == 1 and len(rest) > 1:
             rest = [tuple(rest)]
         named = {**dict(zip(names, rest, strict=False)), **kwargs}
-        if rest[len(names) :]:
-            named["args"] = tuple(rest[len(names) :])
+        left = tuple(a for a in rest[len(names) :] if plain(a))
+        if left:
+            named["args"] = left
     return {n: v for n, v in named.items() if plain(v)}
 
 

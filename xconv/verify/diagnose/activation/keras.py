@@ -78,6 +78,7 @@ def propose(fault: Fault) -> Iterator[Proposal]:
     yield from _changed(fault, wanted, present, keras_steps)
     if wanted:
         yield from _surplus(fault, wanted, present, keras_steps)
+    yield from _moved(fault, wanted, present, keras_steps)
     yield from _missing(fault, wanted, keras_steps, shapes)
 
 
@@ -185,6 +186,27 @@ def _surplus(fault: Fault, wanted: list, present: list, keras_steps: list[Step])
                 cause, f"Keras applies {_old(step)}, torch does not", f"remove {_old(step)}{quoted(step)}",
                 lambda m, s=step: define(m, s.outputs[0], lambda x: x, s.inputs[0]), None, step,
                 evidence={"act": act[0] if act else step.kind},
+            )  # fmt: skip
+
+
+def _moved(fault: Fault, wanted: list, present: list, keras_steps: list[Step]) -> Iterator[Proposal]:
+    """The same activation at another place of the chain, such as before a pooling instead of behind it."""
+    for step, act in present:
+        twin = next((s for s, a in wanted if a[0] == act[0]), None)
+        if twin is None or len(step.inputs) != 1:
+            continue
+        for other in keras_steps:
+            if other.index == step.index or len(other.outputs) != 1 or other.kind == "weight":
+                continue
+
+            def apply_(m: Machine, s: Step = step, v: int = other.outputs[0], a: Act = act) -> None:
+                define(m, s.outputs[0], lambda x: x, s.inputs[0])
+                after(m, v, lambda x: apply(a, x))
+
+            yield Proposal(
+                "layer.order", f"Keras applies {_old(step)} before {other.name}, torch behind it"
+                if step.index < other.index else f"Keras applies {_old(step)} behind {other.name}, torch before it",
+                f"move {_old(step)} behind {other.name}{quoted(step)}", apply_, twin, step,
             )  # fmt: skip
 
 

@@ -44,16 +44,7 @@ def _affine(fault: Fault, ours: list[Step], theirs: list[Step]) -> Iterator[Prop
             if np.abs(a * z + b - fault.expected).max() > 1e-9 * span:
                 continue
             a, b = _exact(a, b, z, fault.expected)
-            entry = source in trace.inputs
-            cause = (
-                "input.channel_order"
-                if flipped and np.allclose(a, 1) and np.allclose(b, 0)
-                else "input.normalisation"
-                if entry and (np.ptp(b) > 1e-12 or np.ptp(a) > 1e-12 or np.abs(b).max() > 1e-12)
-                else "input.scale"
-                if entry
-                else "constant"
-            )
+            cause, says, remedy = _words(a, b, flipped, source in trace.inputs, x, fault.actual)
 
             def run(x, a=a, b=b, flipped=flipped):
                 z = to_numpy(x)
@@ -62,12 +53,30 @@ def _affine(fault: Fault, ours: list[Step], theirs: list[Step]) -> Iterator[Prop
             step = fault.session.K.origin(fault.target)
             yield Proposal(
                 cause,
-                f"torch maps its {'flipped ' if flipped else ''}channels by {_said(a)} x + {_said(b)}; Keras otherwise",
-                f"compute {_said(a)} * x + {_said(b)}{quoted(step)}",
+                says,
+                f"{remedy}{quoted(step)}",
                 lambda m, r=run, s=source: define(m, fault.target, r, s),
                 ours[-1],
                 step,
             )
+
+
+def _words(
+    a: np.ndarray, b: np.ndarray, flipped: bool, entry: bool, x: np.ndarray, actual: Any
+) -> tuple[str, str, str]:
+    """What an affine map of the channels amounts to: their order, a mean and deviation, a scale."""
+    map_ = f"{_said(a)} x + {_said(b)}"
+    if flipped and actual is not None and actual.shape == x.shape:
+        own = np.array([np.polyfit(x[..., c].ravel(), actual[..., c].ravel(), 1) for c in range(x.shape[-1])]).T
+        if np.allclose(own[0], a, atol=1e-9) and np.allclose(own[1], b, atol=1e-9):
+            return "input.channel_order", "torch takes the channels in the other order", "flip the last axis first"
+    if flipped:
+        return "input.channel_order", f"torch maps its flipped channels by {map_}; Keras otherwise", f"compute {map_}"
+    cause = "constant"
+    if entry:
+        constants = np.ptp(b) > 1e-12 or np.ptp(a) > 1e-12 or np.abs(b).max() > 1e-12
+        cause = "input.normalisation" if constants else "input.scale"
+    return cause, f"torch maps its channels by {map_}; Keras otherwise", f"compute {map_}"
 
 
 def _exact(a: np.ndarray, b: np.ndarray, z: np.ndarray, expected: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
