@@ -48,6 +48,11 @@ class Holder:
         return self.kind in NORMS
 
     @property
+    def told(self) -> bool:
+        """Constants and no weights: torch's buffers, the statistics of its inputs that a Keras layer was given."""
+        return self.kind == "Normalization" or bool(self.step.settings.get("constant"))
+
+    @property
     def size(self) -> int:
         """Numbers in the largest weight; what sharing or packing may change counts as nothing."""
         if self.kind in ("PReLU", "MultiheadAttention", "MultiHeadAttention"):

@@ -15,11 +15,12 @@ from .align import Alignment, align
 from .chance import same, silence
 from .compare import Fault, Session, output_move, outputs_of, walk
 from .diagnose import Doctor, divergence, merged
+from .fold import shared, twins
 from .holders import holders, outline
 from .match import AGREE_OUTPUT, difference
 from .model import Depth, Difference, Divergence, Report, Trace, Verdict
 from .sides import Side
-from .transfer import Carrier, Transfer, carry_all, shared, twins
+from .transfer import Carrier, Transfer, carry_all
 
 MODES = ("auto", "from-torch", "from-keras", "as-is")
 LAWS = 1e-2  # beyond this no rounding of a constant to float32 explains a difference of the outputs
@@ -122,8 +123,8 @@ class Case:
         """Pair the layers of two traces and carry the weights."""
         ts, ks = holders(T, self.torch.weights_of), holders(K, self.keras.weights_of)
         known = self.names
-        if self.mode == "as-is" and (self.torch.file or self.keras.file):
-            known = {**twins(ts, ks, self.torch, self.keras), **known}
+        if self.torch.file or self.keras.file:
+            known = {**twins(ts, ks, self.torch, self.keras, self.mode == "as-is"), **known}
         found = align(T, K, ts, ks, [outline(h) for h in ts], [outline(h) for h in ks], known)
         return found, carry_all(found, self.torch, self.keras, (T, K), self.mode)
 
@@ -421,7 +422,7 @@ class Case:
         alone = {
             side: tuple(
                 h.path for h in found
-                if h.path not in {*transfer.handled, *idle[side]} and not h.step.settings.get("constant")
+                if h.path not in {*transfer.handled, *idle[side]} and not h.told
             )
             for side, found, _ in both
         }  # fmt: skip

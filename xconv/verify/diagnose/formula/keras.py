@@ -8,6 +8,7 @@ import numpy as np
 
 from ....frameworks.keras import from_numpy, to_numpy
 from ...compare import Fault
+from ...match import FLOAT32
 from ...model import Step
 from .. import Proposal
 from ..constant import constants, offered
@@ -51,6 +52,14 @@ def _affine(fault: Fault, ours: list[Step], theirs: list[Step]) -> Iterator[Prop
                 return from_numpy(a * (z[..., ::-1] if flipped else z) + b)
 
             step = fault.session.K.origin(fault.target)
+            if not flipped and fault.actual is not None and _rounded((a, b), _exact(a, b, x, fault.actual)):
+                yield Proposal(
+                    "dtype.leak",
+                    f"each side keeps {_said(a)} x + {_said(b)} in float32 constants of its own form "
+                    f"({ours[-1].name}, {step.name if step else 'the input'}): they agree but for that rounding",
+                    "none is needed", lambda m, r=run, s=source: define(m, fault.target, r, s), ours[-1], step,
+                    law=True,
+                )  # fmt: skip
             yield Proposal(
                 cause,
                 says,
@@ -89,6 +98,11 @@ def _exact(a: np.ndarray, b: np.ndarray, z: np.ndarray, expected: np.ndarray) ->
         out.append((slope, y[i] - slope * x[i]))
     slopes, offsets = np.array(out).T
     return slopes, offsets
+
+
+def _rounded(ours: tuple[np.ndarray, np.ndarray], theirs: tuple[np.ndarray, np.ndarray]) -> bool:
+    """Are these the same slopes and offsets, but for up to four roundings to float32 on each side?"""
+    return all(np.all(np.abs(p - q) <= 8 * FLOAT32 * np.abs(p)) for p, q in zip(ours, theirs, strict=True))
 
 
 def _said(values: np.ndarray) -> str:
