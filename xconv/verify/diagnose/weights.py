@@ -1,6 +1,7 @@
 """The user's own weights: swapped, transposed, permuted, rounded, not loaded, stale."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from itertools import permutations
 
 import numpy as np
@@ -105,6 +106,8 @@ def _words(fault: Fault, want: Mapping, have: Mapping, wrong: list[str]) -> tupl
     if all(n in _STATISTICS for n in wrong):
         return "weights.stale", f"{names} of {k} were not loaded from {t}", "copy the running statistics too"
     main = max(wrong, key=lambda n: want[n].size)
+    if (dropped := _dropped(fault, have, wrong)) is not None:
+        return "recurrent.bias", f"{names} of {k} lacks {dropped} of {t}", "add torch's two biases"
     if all(np.ptp(have[n]) == 0 for n in wrong):
         return (
             "weights.missing",
@@ -142,6 +145,22 @@ def _words(fault: Fault, want: Mapping, have: Mapping, wrong: list[str]) -> tupl
             "transpose, do not reshape",
         )
     return "weights.value", f"{names} of {k} is not {t}'s", f"load {t} into it"
+
+
+def _dropped(fault: Fault, have: Mapping, wrong: list[str]) -> str | None:
+    """The one of torch's two biases that did not get into Keras's."""
+    assert fault.pair is not None
+    t, k = fault.pair
+    row = row_for(t, k)
+    if row is None or any("bias" not in n for n in wrong):
+        return None
+    ours, theirs = leaf(t, fault.session.torch.to_numpy), leaf(k, fault.session.keras.to_numpy)
+    for name in [n for n in ours.weights if n.startswith(("bias_hh", "bias_ih"))]:
+        less = replace(ours, weights={**ours.weights, name: np.zeros_like(ours.weights[name])})
+        part = carry_part(less, theirs, "torch", row)[0].weights
+        if all(agree(part[n], have[n], 2.0**-22) for n in wrong):
+            return name
+    return None
 
 
 def _rounded(array: np.ndarray, dtype: str) -> np.ndarray:

@@ -7,7 +7,7 @@ import numpy as np
 
 from ....frameworks.keras import from_numpy, to_numpy
 from ...compare import Fault
-from ...model import Step
+from ...model import Ref, Step
 from .. import Proposal
 from ..constant import offered
 from ..edit import after, define, quoted, regions
@@ -114,6 +114,7 @@ def _layer(fault: Fault) -> Iterator[Proposal]:
     if fault.pair is None or k is None or k.kind != "MultiHeadAttention":
         return
     given = {n: v for n, v in k.kwargs.items() if n not in ("use_causal_mask", "attention_mask")}
+    yield from _torchs_mask(fault, k, given)
     rows, columns = fault.session.traces[1].shapes[k.inputs[0]][1], fault.session.traces[1].shapes[k.inputs[-1]][1]
     for name, mask in _variants(rows, columns).items():
         kwargs = {**given, "attention_mask": from_numpy(mask[None])}
@@ -133,6 +134,57 @@ def _layer(fault: Fault) -> Iterator[Proposal]:
             f"mask_zero=False{quoted(k)}",
             lambda m: m.change(k.index, run=_unmasked(k)),
         )
+
+
+_ARGUMENTS = ("query", "key", "value", "key_padding_mask", "need_weights", "attn_mask")
+
+
+def _torchs_mask(fault: Fault, k: Step, given: dict[str, Any]) -> Iterator[Proposal]:
+    """The very mask that torch's layer was given: it marks what is hidden, Keras's what is seen."""
+    t = fault.torch_step
+    if t is None or t.kind != "MultiheadAttention":
+        return
+    args, kwargs = fault.session.T.arguments(t)
+    named = {**dict(zip(_ARGUMENTS, args, strict=False)), **kwargs}
+    shapes = fault.session.traces[1].shapes
+    batch, rows, columns = (
+        shapes[k.inputs[0]][0],
+        shapes[k.inputs[0]][1],
+        shapes[k.inputs[1 if len(k.inputs) > 1 else 0]][1],
+    )
+    seen = np.ones((batch, 1, rows, columns), bool)
+    for name in ("attn_mask", "key_padding_mask"):
+        if named.get(name) is None:
+            continue
+        mask = fault.session.torch.to_numpy(named[name])
+        hidden = mask if mask.dtype.kind == "b" else mask < -1e4
+        if name == "key_padding_mask":
+            hidden = hidden[:, None, None, :]
+        elif hidden.ndim == 3:
+            hidden = hidden.reshape(batch, -1, rows, columns)
+        seen = seen & ~hidden
+    if seen.all():
+        return
+    held = k.kwargs.get("attention_mask")
+    now = None
+    if held is not None:
+        now = to_numpy(fault.session.K.raw(held.value) if isinstance(held, Ref) else held).astype(bool)
+    opposite = (
+        now is not None and now.size == seen[:, 0].size and np.array_equal(now.reshape(seen[:, 0].shape), ~seen[:, 0])
+    )
+    if now is not None and not opposite:
+        opposite = now.shape[-1] == columns and np.mean(np.broadcast_to(_wide(now), seen.shape) == ~seen) > 0.9
+    says = "torch's mask marks what is hidden, Keras's attention_mask what is seen: the same mask means the opposite"
+    yield Proposal(
+        "attention.mask", says if opposite else f"torch attends with a mask of its own, {k.name} with another",
+        f"attention_mask = {'~mask' if opposite else 'what torch lets be seen'}{quoted(k)}",
+        lambda m: m.change(k.index, kwargs={**given, "attention_mask": from_numpy(seen)}), t, k,
+    )  # fmt: skip
+
+
+def _wide(mask: np.ndarray) -> np.ndarray:
+    """A mask of Keras with a place for the heads: (batch, heads, query, key)."""
+    return mask[:, None] if mask.ndim == 3 else mask.reshape(mask.shape[0], 1, 1, -1) if mask.ndim == 2 else mask
 
 
 def _unmasked(k: Step) -> Any:

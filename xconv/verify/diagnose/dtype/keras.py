@@ -11,9 +11,18 @@ from ...holders import carry_part, leaf, row_for
 from .. import Proposal
 from ..edit import quoted, regions
 
+_NARROW = ("float16", "bfloat16", "float32", "<class 'numpy.float16'>", "<dtype: 'float16'>", "<dtype: 'bfloat16'>")
+
 
 def propose(fault: Fault) -> Iterator[Proposal]:
     steps = [fault.keras_step] if fault.where == "in" and fault.keras_step is not None else regions(fault)[1]
+    for k in steps if fault.where == "between" else ():
+        narrow = [o for o in (*k.args, *k.kwargs.values(), *k.settings.values()) if str(o) in _NARROW]
+        if k.kind.lower() == "cast" and len(k.inputs) == 1 and len(k.outputs) == 1 and narrow:
+            yield Proposal(
+                "dtype.leak", f"{k.name} casts to {narrow[0]} on the way", f"remove the cast{quoted(k)}",
+                lambda m, s=k: m.change(s.index, run=lambda x, *_, **__: [x]), None, k,
+            )  # fmt: skip
     for k in steps:
         layer = getattr(k.owner, "layer", k.owner)
         if not isinstance(layer, keras.Layer) or layer.compute_dtype == "float64" or "float" not in layer.compute_dtype:
