@@ -5,20 +5,25 @@ s = gamma / sqrt(var + epsilon). Exporters compute these in float32, which parts
 of the last place; what is further off is a finding, and an epsilon that explains it is its cause.
 """
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from ..carry import Leaf
 from ..errors import TransferError
+from ..rules import Rule
+from .align import Alignment
 from .diagnose import place
-from .holders import Holder, carry_part, leaf
+from .holders import Holder, carry_part, leaf, row_for
 from .match import FLOAT32, difference
 from .model import Divergence, Trace
-from .transfer import Carrier
+from .sides import Side
+from .transfer import Carrier, Transfer
 
 ROUNDINGS = 16  # of float32, in a scale, its products and their sum
+NEAR = 0.02  # another epsilon moves a scale by less; two normalisations of a net have hardly anything in common
 
 
 @dataclass(frozen=True)
@@ -96,6 +101,56 @@ def fold(carrier: Carrier, traces: tuple[Trace, Trace]) -> list[Divergence]:
                 found += _one(carrier, index, holder, norm, pair)
             except TransferError:  # no rule leads from one layer to the other: nothing was folded
                 continue
+    for pair in alignment.pairs:
+        found += _affine(carrier, pair)
+        if carrier.torch.file and carrier.keras.file:
+            _rounded_twice(carrier, *pair)
+    return found
+
+
+def _rounded_twice(carrier: Carrier, t: Holder, k: Holder) -> None:
+    """Two files that were folded by different arithmetic in float32: the first one's numbers are used for both."""
+    here, there, row = leaf(t, carrier.torch.to_numpy), leaf(k, carrier.keras.to_numpy), carrier.row(t, k)
+    try:
+        moved = carry_part(here, there, "torch", row)[0].weights if row else {}
+    except TransferError:
+        return
+    apart = {n: difference(a, there.weights[n]).max_rel for n, a in moved.items()}
+    if 0 < max(apart.values(), default=0) <= ROUNDINGS * FLOAT32:
+        for name, array in moved.items():
+            carrier.keras.write(k.weights[name], array)
+        carrier.transfer.notes.append(f"the weights of {t} and {k} differ by rounding to float32 "
+                                      f"({max(apart.values()):.1e}): the former were used")  # fmt: skip
+
+
+def _affine(carrier: Carrier, pair: tuple[Holder, Holder]) -> list[Divergence]:
+    """A normalisation that an exporter wrote as a scale and a shift: the other side's statistics are asked for them."""
+    sides = carrier.torch, carrier.keras
+    read = [numbers(h, leaf(h, s.to_numpy).weights) for h, s in zip(pair, sides, strict=True)]
+    plain = [n is not None and not n.epsilon and not n.mean.any() and (n.variance == 1).all() for n in read]
+    if None in read or plain not in ([True, False], [False, True]):
+        return []
+    index = plain.index(True)
+    there, have, norm = pair[index], read[index], read[1 - index]
+    assert have is not None
+    assert norm is not None
+    zero, found = np.zeros_like(norm.mean), []
+    one = np.ones_like(zero)
+    exact = folded(one, zero, norm, 0)
+    if not rounded((have.gamma, have.beta), exact, zero, norm):
+        guess = replace(norm, epsilon=epsilon_of(have.gamma, one, norm, 0) or norm.epsilon)
+        if not rounded((have.gamma, have.beta), folded(one, zero, guess, 0), zero, guess):
+            return []
+        found = [Divergence(
+            place(pair[0].step), place(pair[1].step), difference(exact[0], have.gamma), cause="norm.epsilon",
+            confirmed=True, explanation=f"{there} holds epsilon {guess.epsilon:g}, not {norm.epsilon:g}",
+            remedy=f"write it with epsilon {norm.epsilon:g}",
+        )]  # fmt: skip
+    else:
+        carrier.transfer.notes.append(f"{there} is a scale and a shift, rounded to float32: the exact ones were used")
+    names = [("weight", "bias"), ("gamma", "beta")][index]
+    for name, array in zip(names, exact, strict=True):
+        sides[index].write(there.weights[name], array)
     return found
 
 
@@ -125,9 +180,9 @@ def _one(carrier: Carrier, index: int, holder: Holder, norm: Norm, pair: tuple[H
         guess = replace(norm, epsilon=other_epsilon or norm.epsilon)
         if not rounded(have, folded(weight, bias, guess, axis), bias, guess):
             return []
-        places = [place(s) for s in ((holder.step, there.step) if index == 0 else (there.step, holder.step))]
+        steps = (holder.step, there.step) if index == 0 else (there.step, holder.step)
         found = [Divergence(
-            *places, difference=difference(exact[0], have[0]), cause="norm.epsilon", confirmed=True,
+            place(steps[0]), place(steps[1]), difference(exact[0], have[0]), cause="norm.epsilon", confirmed=True,
             explanation=f"{there} holds {holder} with epsilon {guess.epsilon:g}, not {norm.epsilon:g}",
             remedy=f"put it in with epsilon {norm.epsilon:g}",
         )]  # fmt: skip
@@ -166,3 +221,47 @@ def _outputs(holder: Holder, rank: int) -> int:
     if holder.step.side == "torch":
         return 1 if holder.kind.startswith("ConvTranspose") else 0
     return rank - (2 if holder.kind.endswith("Transpose") else 1)
+
+
+def shared(alignment: Alignment, transfer: Transfer, torch: Side, keras: Side) -> bool:
+    """Has any layer of one side the other's weights, but for rounding to float32?"""
+    carrier = Carrier(alignment, torch, keras, ())  # type: ignore[arg-type]
+    carrier.transfer = transfer
+    return not alignment.pairs or any(
+        _equal(leaf(t, torch.to_numpy), leaf(k, keras.to_numpy), carrier.row(t, k)) for t, k in alignment.pairs
+    )
+
+
+def _equal(here: Leaf, there: Leaf, row: Rule | None) -> bool:
+    """Are weights that tell layers apart the same, but for rounding to float32?"""
+    try:
+        moved = carry_part(here, there, "torch", row)[0].weights if row else {}
+    except TransferError:
+        return False
+    telling = [n for n, a in moved.items() if np.ptp(a)]
+    return bool(telling) and all(difference(moved[n], there.weights[n]).max_rel < FLOAT32 for n in telling)
+
+
+def twins(ts: Sequence[Holder], ks: Sequence[Holder], torch: Side, keras: Side, weights: bool = True) -> dict[str, str]:
+    """Torch path to Keras path of layers that are one in a file and a model: equal weights, else equal paths."""
+    if not weights:
+        at = {k.path: k for k in ks}
+        return {t.path: t.path for t in ts if t.path in at and row_for(t, at[t.path]) is not None}
+    sizes = [{h: sum(float(np.abs(a).sum()) for a in leaf(h, side.to_numpy).weights.values()) for h in found}
+             for found, side in ((ts, torch), (ks, keras))]  # fmt: skip
+    found = [
+        (t, k) for t, x in sizes[0].items() for k, y in sizes[1].items()
+        if (abs(x - y) <= 1e-5 * abs(x) and _equal(leaf(t, torch.to_numpy), leaf(k, keras.to_numpy), row_for(t, k)))
+        or _near(numbers(t, leaf(t, torch.to_numpy).weights), numbers(k, leaf(k, keras.to_numpy).weights))
+    ]  # fmt: skip
+    once_t, once_k = Counter(t for t, _ in found), Counter(k for _, k in found)
+    return {t.path: k.path for t, k in found if once_t[t] == once_k[k] == 1}
+
+
+def _near(a: Norm | None, b: Norm | None) -> bool:
+    """Do two normalisations do about the same, one of them as a scale and a shift?"""
+    if a is None or b is None or a.gamma.shape != b.gamma.shape or bool(a.epsilon) == bool(b.epsilon):
+        return False
+    one, zero = np.ones_like(a.gamma), np.zeros_like(a.gamma)
+    pairs = zip(folded(one, zero, a, 0), folded(one, zero, b, 0), strict=True)
+    return all(difference(x, y).max_rel < NEAR for x, y in pairs)

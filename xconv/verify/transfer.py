@@ -1,7 +1,6 @@
 """Carrying weights between paired holders, and what had to be done to place those that only one side has."""
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,7 +11,6 @@ from ..errors import TransferError
 from ..rules import AFFINE, Rule, flattened
 from .align import Alignment, kindred
 from .holders import NEUTRAL, Holder, carry_part, leaf, outline, row_for, same_numbers
-from .match import FLOAT32, difference
 from .model import Divergence, Step, Trace
 from .sides import Side
 
@@ -258,34 +256,3 @@ def carry_all(alignment: Alignment, torch: Side, keras: Side, traces: tuple[Trac
 
         transfer.findings = fold(carrier, traces)
     return transfer
-
-
-def shared(alignment: Alignment, transfer: Transfer, torch: Side, keras: Side) -> bool:
-    """Has any layer of one side the other's weights, but for rounding to float32?"""
-    carrier = Carrier(alignment, torch, keras, ())  # type: ignore[arg-type]
-    carrier.transfer = transfer
-    return not alignment.pairs or any(
-        _equal(leaf(t, torch.to_numpy), leaf(k, keras.to_numpy), carrier.row(t, k)) for t, k in alignment.pairs
-    )
-
-
-def _equal(here: Leaf, there: Leaf, row: Rule | None) -> bool:
-    """Are weights that tell layers apart the same, but for rounding to float32?"""
-    try:
-        moved = carry_part(here, there, "torch", row)[0].weights if row else {}
-    except TransferError:
-        return False
-    telling = [n for n, a in moved.items() if np.ptp(a)]
-    return bool(telling) and all(difference(moved[n], there.weights[n]).max_rel < FLOAT32 for n in telling)
-
-
-def twins(ts: Sequence[Holder], ks: Sequence[Holder], torch: Side, keras: Side) -> dict[str, str]:
-    """Torch path to Keras path of the layers that hold equal weights, where there is but one such pair."""
-    sizes = [{h: sum(float(np.abs(a).sum()) for a in leaf(h, side.to_numpy).weights.values()) for h in found}
-             for found, side in ((ts, torch), (ks, keras))]  # fmt: skip
-    found = [
-        (t, k) for t, x in sizes[0].items() for k, y in sizes[1].items()
-        if abs(x - y) <= 1e-5 * abs(x) and _equal(leaf(t, torch.to_numpy), leaf(k, keras.to_numpy), row_for(t, k))
-    ]  # fmt: skip
-    once_t, once_k = Counter(t for t, _ in found), Counter(k for _, k in found)
-    return {t.path: k.path for t, k in found if once_t[t] == once_k[k] == 1}

@@ -3,8 +3,6 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from fractions import Fraction
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +12,8 @@ from onnx import helper, inliner, numpy_helper, shape_inference, version_convert
 
 from ....errors import XconvError, first_line
 from ....onnx import files
+from .digits import decimal, read_exactly
+from .patterns import Node, put_together
 
 OLDEST, NEWEST = 11, 26  # opsets; older files are converted first
 NORMS = ("BatchNormalization", "InstanceNormalization", "LayerNormalization", "GroupNormalization", "RMSNormalization")
@@ -22,20 +22,6 @@ WINDOWS = ("Conv", "ConvTranspose", "MaxPool", "AveragePool", "GlobalAveragePool
 # Operators whose second input and those behind it are the weights of a layer.
 LAYERS = ("Conv", "ConvTranspose", "Dense", "PRelu", "Embedding", "LSTM", "GRU", "RNN", *NORMS)
 _NAMED = re.compile(r"^(?P<path>.+)\.(weight|bias|kernel|running_mean|running_var|weight_(ih|hh)_l0)(\.T)?$")
-
-
-@dataclass(frozen=True)
-class Node:
-    """One operator; absent inputs are ""."""
-
-    op: str
-    name: str
-    inputs: tuple[str, ...]
-    outputs: tuple[str, ...]
-    settings: Mapping[str, Any]
-
-    def input(self, index: int) -> str:
-        return self.inputs[index] if index < len(self.inputs) else ""
 
 
 @dataclass(frozen=True)
@@ -63,7 +49,6 @@ class Graph:
     inputs: tuple[Input, ...]
     outputs: tuple[str, ...]
     ranks: Mapping[str, int] = field(default_factory=dict)
-    exact: frozenset[str] = frozenset()  # constants that were read as the number that float32 rounded
 
 
 def read(path: str | Path) -> Graph:
@@ -103,18 +88,12 @@ def read(path: str | Path) -> Graph:
     ranks = {i.name: len(i.type.tensor_type.shape.dim) for i in (*graph.value_info, *graph.input, *graph.output)}
     ranks |= {name: array.ndim for name, array in constants.items()}
     ends = {o.name for o in graph.output}
-    nodes = _named(_group_norms(_dense(nodes, constants, ends), constants, ranks, ends), constants)
-    exact, read_as = frozenset(), dict(constants)
+    nodes = _named(put_together(nodes, constants, ranks, ends, model.producer_name), constants)
     weights = {name for n in nodes if n.op in LAYERS for name in n.inputs[1:]}
-    for name, array in constants.items():
-        if (
-            name not in weights
-            and array.dtype == np.float32
-            and array.size <= 4
-            and (true := _exact(array)) is not None
-        ):
-            read_as[name] = true
-            exact |= {name} if (true != array).any() else set()
+    for name, array in list(constants.items()):
+        small = name not in weights and array.dtype == np.float32 and array.size <= 4
+        if small and (true := read_exactly(array)) is not None:
+            constants[name] = true
     inputs = tuple(
         Input(i.name, tuple(d.dim_value or None for d in i.type.tensor_type.shape.dim),
               helper.tensor_dtype_to_np_dtype(i.type.tensor_type.elem_type).name, _channels(nodes, i.name, ranks))
@@ -123,7 +102,7 @@ def read(path: str | Path) -> Graph:
     if not inputs:
         raise XconvError(f"{path} takes no input: there is nothing to compare")
     outputs = tuple(o.name for o in graph.output)
-    return Graph(str(path), opset, tuple(nodes), read_as, inputs, outputs, ranks, exact)
+    return Graph(str(path), opset, tuple(nodes), constants, inputs, outputs, ranks)
 
 
 def _setting(a: onnx.AttributeProto, path: Any, node: onnx.NodeProto) -> Any:
@@ -148,147 +127,6 @@ def _constant(settings: Mapping[str, Any]) -> np.ndarray:
         return numpy_helper.to_array(value)
     dtype = {"value_float": "float32", "value_floats": "float32", "value_int": "int64", "value_ints": "int64"}.get(kind)
     return np.asarray(value, dtype)
-
-
-def decimal(value: float) -> float:
-    """The shortest decimal that float32 rounds to this: what the user wrote.
-
-    >>> decimal(9.999999747378752e-06)
-    1e-05
-    """
-    return float(str(np.float32(value)))
-
-
-def _exact(array: np.ndarray) -> np.ndarray | None:
-    """The numbers that float32 rounded, if each is a short decimal or a simple root."""
-    found = [closed_form(float(v)) for v in array.ravel()]
-    return None if None in found else np.array(found, np.float64).reshape(array.shape)
-
-
-_FORMS = (np.pi, np.e, np.sqrt(2 / np.pi), np.sqrt(np.pi / 2), 2 / np.sqrt(np.pi), np.log(2), 1 / np.log(2), np.log(10),
-          1 / np.log(10))  # fmt: skip
-
-
-@lru_cache(maxsize=4096)
-def closed_form(value: float) -> float | None:
-    """The number of at most five digits, the root of a small fraction, or the known constant that float32 rounds to it.
-
-    >>> closed_form(0.7071067690849304), closed_form(0.10000000149011612), closed_form(0.123456789)
-    (0.7071067811865476, 0.1, None)
-    """
-    if not np.isfinite(value) or value == int(value):
-        return value
-    short = float(f"{value:.5g}")
-    if np.float32(short) == value:
-        return short
-    size, sign = abs(value), 1 if value > 0 else -1
-    for root in (1, 2, 4):
-        power = size**root
-        fractions = [Fraction(power).limit_denominator(64) if power < 64 else Fraction(0)]
-        if power < 1:
-            fractions.append(Fraction(1, min(round(1 / power), 4096)))
-        if power > 1:
-            fractions.append(Fraction(round(power) if power < 4096 else 0))
-        for fraction in fractions:
-            exact = float(fraction) ** (1 / root)
-            if fraction and np.float32(exact) == np.float32(size):
-                return sign * exact
-    return next((sign * form for form in _FORMS if np.float32(form) == np.float32(size)), None)
-
-
-def _dense(nodes: list[Node], constants: dict[str, np.ndarray], outputs: set[str]) -> list[Node]:
-    """MatMul with a constant matrix, Gemm, and an Add of a constant vector behind it as one dense layer.
-
-    The kernel comes to lie as (outputs, inputs), under the name that it had.
-    """
-    users: dict[str, int] = {}
-    for node in nodes:
-        for name in node.inputs:
-            users[name] = users.get(name, 0) + 1
-    found: list[Node] = []
-    at: dict[str, int] = {}  # what a dense layer without bias gives, and where it stands
-    for node in nodes:
-        matrix = constants.get(node.input(1))
-        if node.op in ("MatMul", "Gemm") and matrix is not None and matrix.ndim == 2 and matrix.dtype.kind == "f":
-            s = node.settings
-            if node.op == "Gemm" and (s.get("transA") or s.get("alpha", 1.0) != 1 or s.get("beta", 1.0) != 1):
-                found.append(node)
-                continue
-            if node.op == "Gemm" and node.input(2) and getattr(constants.get(node.input(2)), "ndim", 0) != 1:
-                found.append(node)
-                continue
-            turned = node.op == "Gemm" and s.get("transB")
-            kernel = node.input(1) if turned else node.input(1).removesuffix(".T") + "#"
-            constants[kernel] = matrix if turned else np.ascontiguousarray(matrix.T)
-            bias = node.input(2)
-            if bias and constants[bias].size != len(constants[kernel]):
-                constants[bias + "#"] = np.broadcast_to(constants[bias], len(constants[kernel]))
-                bias += "#"
-            found.append(replace(node, op="Dense", inputs=(node.input(0), kernel, bias), settings={}))
-            if not bias:
-                at[node.outputs[0]] = len(found) - 1
-            continue
-        if node.op == "Add" and (one := next((n for n in node.inputs if n in at), "")):
-            bias = node.inputs[1 - node.inputs.index(one)]
-            layer = found[at[one]]
-            array = constants.get(bias)
-            fits = array is not None and array.size == len(constants[layer.inputs[1]]) == array.shape[-1:][0]
-            if fits and users[one] == 1 and one not in outputs:
-                constants[bias + "#"] = array.reshape(-1)
-                found[at.pop(one)] = replace(layer, inputs=(*layer.inputs[:2], bias + "#"), outputs=node.outputs)
-                continue
-        if node.op == "Gather" and node.settings.get("axis", 0) == 0 and node.input(1) not in constants:
-            table = constants.get(node.input(0))
-            if table is not None and table.ndim == 2 and table.dtype.kind == "f":
-                found.append(replace(node, op="Embedding", inputs=(node.inputs[1], node.inputs[0])))
-                continue
-        found.append(node)
-    return found
-
-
-def _group_norms(
-    nodes: list[Node], constants: dict[str, np.ndarray], ranks: Mapping[str, int], outputs: set[str]
-) -> list[Node]:
-    """Reshape, InstanceNormalization without scale, Reshape back, Mul and Add by channel as one group normalisation."""
-    maker = {o: n for n in nodes for o in n.outputs}
-    users: dict[str, list[Node]] = {}
-    for node in nodes:
-        for name in node.inputs:
-            users.setdefault(name, []).append(node)
-
-    def after(name: str, op: str) -> Node | None:
-        one = users.get(name, [])
-        return one[0] if len(one) == 1 and one[0].op == op and name not in outputs else None
-
-    gone: dict[int, Node | None] = {}
-    for norm in (n for n in nodes if n.op == "InstanceNormalization"):
-        before, back = maker.get(norm.inputs[0]), after(norm.outputs[0], "Reshape")
-        scale = after(back.outputs[0], "Mul") if back else None
-        shift = after(scale.outputs[0], "Add") if scale else None
-        plain = all((constants[n] == v).all() for n, v in zip(norm.inputs[1:], (1, 0), strict=True) if n in constants)
-        plain &= all(n in constants for n in norm.inputs[1:])
-        if before is None or before.op != "Reshape" or back is None or scale is None or shift is None or not plain:
-            continue
-        whole = maker.get(back.inputs[1])  # Shape of what was taken apart, or sizes of its rank
-        same = whole is not None and whole.op == "Shape" and whole.inputs[0] == before.inputs[0]
-        same |= back.inputs[1] in constants and constants[back.inputs[1]].size == ranks.get(before.inputs[0])
-        weights = [next((n for n in node.inputs if n in constants), "") for node in (scale, shift)]
-        rank = ranks.get(before.inputs[0], 0)
-        if not same or not all(_by_channel(constants.get(n), rank) for n in weights):
-            continue
-        flat = [f"{n}#" for n in weights]
-        constants.update({f: constants[n].reshape(-1) for f, n in zip(flat, weights, strict=True)})
-        settings = {"num_groups": len(constants[norm.inputs[1]]), "epsilon": norm.settings.get("epsilon", 1e-5),
-                    "by_channel": True}  # fmt: skip
-        gone |= {id(n): None for n in (before, norm, back, scale)}
-        gone[id(shift)] = replace(norm, op="GroupNormalization", inputs=(before.inputs[0], *flat),
-                                  outputs=shift.outputs, settings=settings)  # fmt: skip
-    return [kept for n in nodes if (kept := gone.get(id(n), n)) is not None]
-
-
-def _by_channel(array: np.ndarray | None, rank: int) -> bool:
-    """Is it one number for each channel, axis 1 of `rank`?"""
-    return array is not None and array.ndim in (rank - 1, rank) and array.size == array.shape[array.ndim - rank + 1]
 
 
 def _named(nodes: list[Node], constants: Mapping[str, np.ndarray]) -> list[Node]:

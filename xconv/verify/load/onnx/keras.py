@@ -448,9 +448,9 @@ def _gather(table: Any, at: Any, axis: int) -> Any:
     return keras.ops.take(table, at, axis)
 
 
-def _resample(x: Any, matrix: np.ndarray, axis: int) -> Any:
-    y = keras.ops.tensordot(x, from_numpy(matrix.astype(_dtype(x))), axes=[[axis], [1]])
-    return keras.ops.moveaxis(y, -1, axis)
+def _resample(x: Any, matrix: Callable[[int], np.ndarray], axis: int) -> Any:
+    weights = from_numpy(matrix(int(x.shape[axis])).astype(_dtype(x)))
+    return keras.ops.moveaxis(keras.ops.tensordot(x, weights, axes=[[axis], [1]]), -1, axis)
 
 
 def _hard_sigmoid(x: Any, alpha: float = 0.2, beta: float = 0.5) -> Any:
@@ -470,7 +470,7 @@ def _div(a: Any, b: Any) -> Any:
 
 
 def _trilu(x: Any, k: Any = 0, upper: int = 1) -> Any:
-    kept = np.tri(*(int(n) for n in x.shape[-2:]), int(k) - 1 if upper else int(k), dtype=bool)
+    kept = np.tri(int(x.shape[-2]), int(x.shape[-1]), int(k) - 1 if upper else int(k), dtype=bool)
     return keras.ops.where(~kept if upper else kept, x, keras.ops.zeros_like(x))
 
 

@@ -397,8 +397,9 @@ def _gather(table: Any, at: Any, axis: int) -> torch.Tensor:
     return torch.index_select(table, axis, index.reshape(-1)).reshape(shape)
 
 
-def _resample(x: torch.Tensor, matrix: np.ndarray, axis: int) -> torch.Tensor:
-    return torch.movedim(torch.tensordot(x, torch.from_numpy(matrix).to(x.dtype), ([axis], [1])), -1, axis)
+def _resample(x: torch.Tensor, matrix: Callable[[int], np.ndarray], axis: int) -> torch.Tensor:
+    weights = torch.from_numpy(matrix(x.shape[axis])).to(x.dtype)
+    return torch.movedim(torch.tensordot(x, weights, ([axis], [1])), -1, axis)
 
 
 def _interpolate(w: Walk, node: Node, x: Value, sizes: tuple[int, ...], s: Mapping[str, Any], matrices: Any) -> Any:

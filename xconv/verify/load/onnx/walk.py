@@ -6,6 +6,7 @@ needs the axes in order, the tensor is turned first. Arithmetic on sizes stays N
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from math import prod
 from typing import Any, NamedTuple, Protocol
 
@@ -45,7 +46,7 @@ class Room(Protocol):
     """What a framework must offer. Functions take and give tensors as they lie."""
 
     functions: Mapping[str, Callable[..., Any]]
-    layers: Mapping[str, Any]  # by a node's name
+    layers: dict[str, Any]  # by a node's name
     last: bool  # do windows have channels last?
 
     def call(self, node: Node, job: Callable[..., Any], *tensors: Any) -> Any: ...
@@ -131,7 +132,7 @@ class Walk:
                 sizes = np.array(values[0].shape, np.int64)[s.get("start", 0) : s.get("end")]
                 return sizes if node.op == "Shape" else np.array(prod(values[0].shape), np.int64)
             if all(v is None or isinstance(v, np.ndarray) for v in values) and node.op not in ("Dense", "Embedding"):
-                return evaluated(node, values, self.graph.opset)
+                return [*evaluated(node, values, self.graph.opset)]  # type: ignore[arg-type]
             handler = HANDLERS.get(node.op)
             if handler is not None:
                 return handler(self, node, values)
@@ -573,6 +574,13 @@ def _matmul(w: Walk, node: Node, values: Sequence[Any]) -> Value:
 
 @handles("Dense", "LayerNormalization", "RMSNormalization", "Embedding", "LSTM", "GRU", "RNN")
 def _layer(w: Walk, node: Node, values: Sequence[Any]) -> Any:
+    if node.op == "LayerNormalization" and node.settings.get("axis", -1) not in (-1, len(values[0].at) - 1) and (
+        len(w.graph.constants[node.inputs[1]].shape) == 1
+    ):  # fmt: skip
+        x, axis = values[0], node.settings["axis"] % len(values[0].at)  # its one axis goes last, and back
+        order = [a for a in range(len(x.at)) if a != axis] + [axis]
+        y = w.layer(node, w.tensor(Value(x.tensor, tuple(x.at[a] for a in order))))
+        return Value(y, tuple(order.index(a) for a in range(len(order))))
     y = w.layer(node, *(w.tensor(v) for v in values if isinstance(v, Value)))
     if isinstance(y, list | tuple):
         return [Value(p, identity(len(p.shape))) for p in y]
@@ -585,7 +593,13 @@ def _norm(w: Walk, node: Node, values: Sequence[Any]) -> Value:
         raise XconvError("is in training mode: export the model for inference")
     if node.name not in w.room.layers:
         return w.elementwise(node, values)
-    return w.windowed(w.layer(node, w.window_value(values[0])))
+    x = values[0]
+    rank = len(x.at)
+    if node.settings.get("axis", 1) == 1:
+        return w.windowed(w.layer(node, w.window_value(x)))
+    first = Value(x.tensor, (x.at[0], x.at[-1], *x.at[1:-1]))  # channels are its last axis
+    y = w.windowed(w.layer(node, w.window_value(first)))
+    return Value(y.tensor, (y.at[0], *y.at[2:], y.at[1])) if rank > 2 else y
 
 
 def explicit(node: Node, sizes: Sequence[int], kernel: Sequence[int]) -> list[tuple[int, int]]:
@@ -713,16 +727,17 @@ def _resize(w: Walk, node: Node, values: Sequence[Any]) -> Value:
         raise XconvError("crops or keeps an aspect ratio, which the verifier does not know")
     if node.op == "Upsample":
         s["coordinate_transformation_mode"], s["nearest_mode"] = "asymmetric", "floor"
-    matrices: dict[int, np.ndarray] = {}
+    matrices: dict[int, Callable[[int], np.ndarray]] = {}  # by the size that an axis has when it runs
     for i, axis in enumerate(axes):
         n = x.shape[axis]
         if (sizes is not None and sizes[i] == n) or (scales is not None and float(scales[i]) == 1):
             continue
-        matrices[axis % rank] = _matrix(n, s, None if scales is None else scales[i], sizes and sizes[i], w.graph.opset)
+        scale, size = None if scales is None else float(scales[i]), sizes[i] if sizes is not None else None
+        matrices[axis % rank] = partial(_matrix, settings=s, scale=scale, size=size, opset=w.graph.opset)
     same = w.room.functions.get("Interpolate")
     if same is not None and matrices and min(matrices) > 1:
-        found = {a: len(matrices.get(a, np.eye(x.shape[a]))) for a in range(2, rank)}
-        done = same(w, node, x, tuple(found.values()), s, matrices)
+        built = {a: matrix(x.shape[a]) for a, matrix in matrices.items()}
+        done = same(w, node, x, tuple(len(built[a]) if a in built else x.shape[a] for a in range(2, rank)), s, built)
         if done is not None:
             return done
     tensor = x.tensor
@@ -731,7 +746,8 @@ def _resize(w: Walk, node: Node, values: Sequence[Any]) -> Value:
     return Value(tensor, x.at)
 
 
-def _matrix(n: int, settings: Mapping[str, Any], scale: Any, size: int | None, opset: int) -> np.ndarray:
+def _matrix(n: int, settings: Mapping[str, Any], scale: float | None, size: int | None, opset: int) -> np.ndarray:
+    """Unit vectors resized: one row for each place of the result."""
     s = {k: v for k, v in settings.items() if k != "axes"}
     given = [np.eye(n), np.zeros(0), None if scale is None else np.array([1, scale], np.float32),
              None if size is None else np.array([n, size], np.int64)]  # fmt: skip
