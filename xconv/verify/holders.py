@@ -140,6 +140,11 @@ def _known(torch: Holder, keras: Holder) -> bool:
     return any(t == torch.kind for t, _ in table()) and any(k == keras.kind for _, k in table())
 
 
+def _vectors(a: np.ndarray, b: np.ndarray) -> bool:
+    """Is one the other with axes of length one, as an affine part over (channels, 1, 1) is one over channels?"""
+    return a.ndim != b.ndim and a.size == b.size == max((*a.shape, *b.shape), default=1)
+
+
 def carry_part(source: Leaf, target: Leaf, side: str, row: Rule) -> tuple[Leaf, list[str], list[str]]:
     """Carry what both have: the leaf, names that only the source has, names that only the target has."""
     other = "keras" if side == "torch" else "torch"
@@ -148,6 +153,10 @@ def carry_part(source: Leaf, target: Leaf, side: str, row: Rule) -> tuple[Leaf, 
     for slot in row:
         here, there = ((n,) if isinstance(n, str) else n for n in (slot.name(side), slot.name(other)))
         if all(n in source.weights for n in here) and all(n in target.weights for n in there):
+            if len(here) == len(there) == 1 and _vectors(source.weights[here[0]], target.weights[there[0]]):
+                out[there[0]] = source.weights[here[0]].reshape(target.weights[there[0]].shape)
+                lost, bare = [n for n in lost if n not in here], [n for n in bare if n not in there]
+                continue
             part = carry_leaf(
                 replace(source, weights={n: source.weights[n] for n in here}),
                 replace(target, weights={n: target.weights[n] for n in there}), side, (slot,),

@@ -8,6 +8,7 @@ is there, and comparing what was exchanged says what it is.
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -115,16 +116,17 @@ def propose(fault: Fault) -> Iterator[Proposal]:
         (len(a.steps) + len(b.steps), b.step.index, a, b)
         for a in cones_t for b in cones_k
         if len(a.step.outputs) == 1 and a.step.outputs[0] not in known
-        and np.prod(a.step.shapes[0]) == np.prod(b.step.shapes[0])
+        and (np.prod(a.step.shapes[0]) == np.prod(b.step.shapes[0]) or len(a.step.shapes[0]) == len(b.step.shapes[0]))
     ]  # fmt: skip
     yield from _added(fault, ours, known, held_t)
     for _, _, a, b in sorted(plans, key=lambda p: p[:2])[:MOST]:
         if len(a.steps) > 4 or len(b.steps) > 6:
             continue
-        reference = session.t(a.step.outputs[0])
-        for count, move in enumerate(moves(reference.shape, b.step.shapes[0])):
-            if count == 4:
-                break
+        shape = a.step.shapes[0]
+        ways = list(islice(moves(shape, b.step.shapes[0]), 4))
+        if len(shape) == len(b.step.shapes[0]) > 2 and not ways:  # of another size altogether
+            ways = [lambda x: np.moveaxis(x, 1, -1), lambda x: x]
+        for move in ways:
             yield _proposal(fault, a, b, known, move)
 
 
