@@ -9,6 +9,7 @@ from ..match import laid_out
 from ..model import Ref, Step
 from ..trace.recorder import mapped
 from . import Proposal
+from .activation.describe import torch_act
 from .edit import quoted, regions
 
 
@@ -69,7 +70,7 @@ def _moved(fault: Fault) -> Iterator[Proposal]:
     """torch feeds this layer from another paired layer, which the Keras side has elsewhere."""
     session = fault.session
     maker = session.traces[0].producer(fault.torch_value)
-    while maker is not None and maker.kind in _LAYOUT and maker.inputs:
+    while maker is not None and maker.inputs and (maker.kind in _LAYOUT or torch_act(maker) is not None):
         maker = session.traces[0].producer(maker.inputs[0])
     pair = next(((t, k) for t, k in session.alignment.pairs if maker is not None and maker in t.steps), None)
     if pair is None or maker is None or fault.keras_step is None:
@@ -78,7 +79,7 @@ def _moved(fault: Fault) -> Iterator[Proposal]:
     k = fault.keras_step
     if fault.target in other.outputs or not set(other.outputs).isdisjoint(k.inputs):
         return
-    if other.inputs[0] == k.outputs[0] and fault.target in k.inputs:
+    if fault.target in k.inputs and _elementwise_between(session.K, k.outputs[0], other.inputs[0]):
         yield _adjacent(fault, maker, k, other)
         return
     source = session.t(maker.inputs[0])
@@ -109,18 +110,31 @@ def _moved(fault: Fault) -> Iterator[Proposal]:
     )
 
 
+def _elementwise_between(machine: Machine, first: int, value: int) -> bool:
+    """Is a value another one, or follows from it through steps that keep the shape, such as an activation?"""
+    while value != first:
+        step = machine.maker(value)
+        if step is None or len(step.inputs) != 1 or machine.trace.shapes.get(step.inputs[0]) != step.shapes[0]:
+            return False
+        value = step.inputs[0]
+    return True
+
+
 def _adjacent(fault: Fault, maker: Step, k: Step, other: Step) -> Proposal:
-    """Two layers with weights, one right behind the other, in the other order."""
+    """Two layers with weights, one right behind the other but for activations, in the other order."""
 
     def apply(m: Machine) -> None:
-        start, first, second = fault.target, k.outputs[0], other.outputs[0]
-        users = list(m.users(second))
-        m.change(other.index, args=_put(m.steps[other.index].args, first, start))
-        m.change(k.index, args=_put(m.steps[k.index].args, start, second))
-        for u in users:
+        start, first, second, between = fault.target, k.outputs[0], other.outputs[0], other.inputs[0]
+        behind, middle = list(m.users(second)), [u for u in m.users(first) if u.index != other.index]
+        m.change(other.index, args=_put(m.steps[other.index].args, between, start))
+        for u in middle:
+            m.change(u.index, args=_put(u.args, first, second), kwargs=_put(dict(u.kwargs), first, second))
+        end = second if between == first else between
+        m.change(k.index, args=_put(m.steps[k.index].args, start, end))
+        for u in behind:
             m.change(u.index, args=_put(u.args, second, first), kwargs=_put(dict(u.kwargs), second, first))
         m.outputs = tuple(first if v == second else v for v in m.outputs)
-        m.__dict__["target"] = second
+        m.__dict__["target"] = end
 
     return Proposal(
         "layer.order",

@@ -165,9 +165,11 @@ def _proposal(fault: Fault, a: Cone, b: Cone | None, known: dict[int, tuple[int,
     if b is None:
         cause, says = _lacking(fault, a, [k for k, _ in leaves])
         near = fault.keras_step or session.K.origin(fault.target)
+        inside = {s.index for s in a.steps}
+        alone = all(u.index in inside for u in session.T.users(a.leaves[0]))  # nothing else takes the value as it is
         return Proposal(
             cause, says, f"compute {_words(a)}{f', as torch in `{code}`' if code else ''}{quoted(near)}",
-            lambda m: _put(m, fault, run, [k for k, _ in leaves], len(session.T.users(a.leaves[0])) == 1),
+            lambda m: _put(m, fault, run, [k for k, _ in leaves], alone),
             a.step, near,
         )  # fmt: skip
     cause, says = _said(fault, a, b, {k for k, _ in leaves})
