@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..model import Difference, Divergence, Place
-from .losses import SLUGS, Loss, apart, transforms
+from .losses import SLUGS, Loss, apart, relevant, transforms
 from .optimizers import EXACT, Formulas, formulas, moved_by_user, values
 from .said import remedy
 from .setup import Key, place
@@ -109,7 +109,7 @@ class Comparison:
             run = self.runs.get(side)
             name = type(run.session.optimizer).__name__ if run and word == "optimizer" else word
             source, code = ("", "") if path else place(self.sides.setups[side], name or "optimizer")
-            places.append(Place(path, name or "training", source, code))
+            places.append(Place(path or word, name or "training", source, code))
         gap = difference or self.difference
         self.divergences.append(
             Divergence(places[0], places[1], gap, "training", cause, confirmed, explanation, mend, evidence)
@@ -215,7 +215,10 @@ class Comparison:
             return [sides.to_torch(gradient(s, sides.to_keras(p), loss)) for s, p in zip(steps, fed, strict=True)]
 
         def gap(mine: Sequence[Arrays]) -> Difference:
-            pairs = [(g, r) for a, b in zip(mine, wanted, strict=True) for g, r in zip(a, b, strict=True)]
+            pairs = [
+                (relevant(g, p), relevant(r, p))
+                for a, b, given in zip(mine, wanted, fed, strict=True) for g, r, p in zip(a, b, given, strict=True)
+            ]  # fmt: skip
             return Difference(max(float(np.abs(g - r).max()) for g, r in pairs), max(apart(g, r) for g, r in pairs))
 
         mine = gradients()
@@ -333,8 +336,21 @@ class Comparison:
         for word in words:
             cause = found.cause(word)
             said, mend = remedy(word, cause, values(found.torch, word), values(found.keras, word))
-            self.add(cause, "optimizer", said, mend, confirmed=True, difference=gap)
+            at = ("", "")
+            if word == "trained":
+                ours, theirs = ({k for k, r in o.rules.items() if r.trained} for o in (found.torch, found.keras))
+                at, names = self.only_one(ours, theirs)
+                said = f"{said}: {names}"
+            self.add(cause, "optimizer", said, mend, at=at, confirmed=True, difference=gap)
         return found
+
+    def only_one(self, ours: set, theirs: set) -> tuple[tuple[str, str], str]:
+        """Weights that one side alone trains: where the first lies, and in words."""
+        alone = sorted(ours ^ theirs)
+        path = alone[0][0]
+        side = "torch" if alone[0] in ours else "Keras"
+        names = ", ".join(f"{p}.{n}" for p, n in alone[:3]) + (f" and {len(alone) - 3} others" if len(alone) > 3 else "")
+        return (self.sides.carry.path(path), path), f"{names} in {side} only"
 
     def penalties(self, found: Formulas) -> None:
         """Penalties that are no decay of the weights: L1, or a layer's own losses."""

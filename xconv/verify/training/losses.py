@@ -183,6 +183,21 @@ def _smoothing(mine, theirs, outputs, wanted) -> float | None:
     return shares[0] if np.ptp(shares) < 1e-7 and abs(shares[0]) > 1e-9 else None
 
 
+def relevant(gradient: np.ndarray, outputs: np.ndarray) -> np.ndarray:
+    """What of a loss's gradient a model can feel: none along which its normalised outputs cannot move.
+
+    Log-probabilities move by v - sum(p v), probabilities by p (v - sum(p v)): a loss of logits of log-probabilities
+    trains as the loss of log-probabilities does. Classes are on axis 1.
+    """
+    if outputs.ndim < 2 or outputs.shape[1] < 2:
+        return gradient
+    if np.abs(np.exp(np.minimum(outputs, 1.0)).sum(1) - 1).max() < 1e-9:
+        return gradient - np.exp(outputs) * gradient.sum(1, keepdims=True)
+    if outputs.min() >= 0 and np.abs(outputs.sum(1) - 1).max() < 1e-9:
+        return gradient - (outputs * gradient).sum(1, keepdims=True)
+    return gradient
+
+
 def apart(a: Any, b: Any) -> float:
     """The greatest difference, relative to the greatest number."""
     a, b = np.asarray(a), np.asarray(b)

@@ -17,6 +17,8 @@ _NARROW = ("float16", "bfloat16", "float32", "<class 'numpy.float16'>", "<dtype:
 def propose(fault: Fault) -> Iterator[Proposal]:
     steps = [fault.keras_step] if fault.where == "in" and fault.keras_step is not None else regions(fault)[1]
     for k in steps if fault.where == "between" else ():
+        if k.kind == "dot_product_attention" and k.settings.get("scale") is None and k.args:
+            yield _scale(fault, k)
         narrow = [o for o in (*k.args, *k.kwargs.values(), *k.settings.values()) if str(o) in _NARROW]
         if k.kind.lower() == "cast" and len(k.inputs) == 1 and len(k.outputs) == 1 and narrow:
             yield Proposal(
@@ -32,6 +34,18 @@ def propose(fault: Fault) -> Iterator[Proposal]:
             f"remove dtype={layer.dtype_policy.name!r}{quoted(k)}",
             lambda m, s=k, la=layer: m.change(s.index, run=_wide(fault, s.run, la)), None, k,
         )  # fmt: skip
+
+
+def _scale(fault: Fault, k: Any) -> Proposal:
+    """Keras's own scale of the scores, 1 / sqrt(width), is a float32 number."""
+    width = fault.session.traces[1].shapes[k.inputs[0]][-1]
+    ratio = width**-0.5 / float(np.float32(1) / np.sqrt(np.float32(width)))
+
+    def run(q: Any, *args: Any, **kwargs: Any) -> Any:
+        return k.run(q * keras.ops.cast(ratio, q.dtype), *args, **kwargs)
+
+    return Proposal("dtype.leak", f"{k.name} rounds its scale to float32: the exact one was used instead", "",
+                    lambda m: m.change(k.index, run=run), None, k, law=True)  # fmt: skip
 
 
 def _wide(fault: Fault, run: Any, layer: keras.Layer) -> Any:
