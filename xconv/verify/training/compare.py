@@ -349,7 +349,8 @@ class Comparison:
         alone = sorted(ours ^ theirs)
         path = alone[0][0]
         side = "torch" if alone[0] in ours else "Keras"
-        names = ", ".join(f"{p}.{n}" for p, n in alone[:3]) + (f" and {len(alone) - 3} others" if len(alone) > 3 else "")
+        more = f" and {len(alone) - 3} others" if len(alone) > 3 else ""
+        names = ", ".join(f"{p}.{n}" for p, n in alone[:3]) + more
         return (self.sides.carry.path(path), path), f"{names} in {side} only"
 
     def penalties(self, found: Formulas) -> None:

@@ -42,7 +42,7 @@ def _scale(fault: Fault, k: Any) -> Proposal:
     ratio = width**-0.5 / float(np.float32(1) / np.sqrt(np.float32(width)))
 
     def run(q: Any, *args: Any, **kwargs: Any) -> Any:
-        return k.run(q * keras.ops.cast(ratio, q.dtype), *args, **kwargs)
+        return k.run(q * fault.session.keras.from_numpy(np.asarray(ratio, np.float64)), *args, **kwargs)
 
     return Proposal("dtype.leak", f"{k.name} rounds its scale to float32: the exact one was used instead", "",
                     lambda m: m.change(k.index, run=run), None, k, law=True)  # fmt: skip
