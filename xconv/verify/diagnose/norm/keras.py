@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -151,6 +152,7 @@ def propose(fault: Fault) -> Iterator[Proposal]:
     ours, theirs = regions(fault)
     alone = {s.index: h for h in fault.session.alignment.keras_alone for s in h.steps}
     alone_t = {s.index: h for h in fault.session.alignment.torch_alone for s in h.steps}
+    alone_t |= {s.index: t for t, k in fault.session.alignment.pairs if k.kind == "weight" for s in t.steps}
     for t in ours:
         if t.kind in _TORCH:
             torch = (
@@ -164,6 +166,8 @@ def propose(fault: Fault) -> Iterator[Proposal]:
                 if k.kind.endswith("Normalization"):
                     keras = {n: to_numpy(w) for n, w in alone[k.index].weights.items()} if k.index in alone else {}
                     yield from _pair(fault, t, k, torch, keras)
+            if not any(k.kind.endswith("Normalization") for k in theirs):
+                yield from _by_hand(fault, t, torch, theirs)
         elif t.kind.lower().replace("_", "") in ("localresponsenorm", "normalize"):
             yield from _constant(fault, t, theirs)
 
@@ -191,6 +195,64 @@ def _pair(fault: Fault, t: Step, k: Step, torch: dict, keras: dict) -> Iterator[
     if want is None or have is None:
         return
     yield from _changes(fault, t, k, want, have, value)
+
+
+def _by_hand(fault: Fault, t: Step, torch: dict, theirs: list[Step]) -> Iterator[Proposal]:
+    """torch's normalisation in the place of one that Keras's side writes out; what that one is, its values tell."""
+    session = fault.session
+    reference, shapes = session.t(first_input(t)), session.traces[1].shapes  # type: ignore[arg-type]
+    starts = dict.fromkeys(v for k in theirs for v in k.inputs if shapes.get(v) is not None)
+    for start in [v for v in starts if len(shapes[v]) == reference.ndim]:
+        x = session.K.value(start)
+        if x.size != reference.size or (move := laid_out(reference, x, channels(t))) is None:
+            continue
+        want = torch_norm(t, torch, _perm(move, reference) or tuple(range(x.ndim)))
+        if want is None:
+            return
+        for k in [k for k in theirs if start not in k.outputs and k.outputs and k.shapes[0] == x.shape]:
+            own = _own(fault, want, theirs)
+            have = _identified(own, from_numpy(x), session.K.value(k.outputs[0]))
+            have = have and replace(have, gamma=want.gamma, beta=want.beta)
+            if have is None:
+                yield Proposal(
+                    "norm.kind", f"torch normalises by {t.kind}, Keras's side computes another thing by hand",
+                    f"compute {t.kind} as torch does{quoted(k)}",
+                    lambda m, v=k.outputs[0], s=start, w=want: define(m, v, w, s), t, k,
+                )  # fmt: skip
+                continue
+            yield from _changes(fault, t, k, want, have, start)
+
+
+def _own(fault: Fault, want: Norm, theirs: list[Step]) -> Norm:
+    """torch's normalisation with the scale and the shift of Keras's side, where they were not paired."""
+    fed = {v for k in theirs for v in k.inputs}
+    found = {}
+    for holder in fault.session.alignment.keras_alone:
+        if holder.kind == "weight" and any(not fed.isdisjoint(s.outputs) for s in holder.steps):
+            for name, tensor in holder.weights.items():
+                role = {"gamma": "gamma", "scale": "gamma", "weight": "gamma", "beta": "beta", "bias": "beta"}.get(
+                    name.rpartition(".")[2]
+                )
+                if role:
+                    found[role] = to_numpy(tensor)
+    like = want.gamma if want.gamma is not None else want.beta
+    return want if like is None else replace(want, **{n: a.reshape(like.shape) for n, a in found.items()
+                                                      if a.size == like.size})  # fmt: skip
+
+
+def _identified(want: Norm, x: Any, given: np.ndarray) -> Norm | None:
+    """Which normalisation with torch's affine weights gives these values."""
+    rank = given.ndim
+    axes = {tuple(range(rank - 1)), tuple(range(1, rank - 1)), (rank - 1,), tuple(range(1, rank)), want.axes}
+    kinds = [("axes", a) for a in sorted(axes)] + [("rms", a) for a in sorted(axes)]
+    if want.mean is not None:
+        kinds.insert(0, ("running", want.axes))
+    for (kind, over), eps in product(kinds, dict.fromkeys((want.epsilon, 1e-3, 1e-5, 1e-6, 1e-8, 0.0))):
+        for unbiased in (False, True):
+            norm = replace(want, kind=kind, axes=over, epsilon=eps, unbiased=unbiased)
+            if over and agree(given, to_numpy(norm(x)), 1e-9):
+                return norm
+    return None
 
 
 def _perm(move: Any, reference: np.ndarray) -> tuple[int, ...] | None:
@@ -222,12 +284,14 @@ def _changes(fault: Fault, t: Step, k: Step, want: Norm, have: Norm, value: int)
     if (
         "running" in (want.kind, have.kind)
         and want.kind != have.kind
-        and k.kind == "BatchNormalization"
+        and (k.kind == "BatchNormalization" or (have.axes == want.axes and not k.kind.endswith("Normalization")))
         and t.kind.startswith("Batch")
     ):
         words = {"running": "the running statistics", "axes": "those of the batch"}
         remedy = "pass `training` through instead of training=True" if have.kind == "axes" else \
             "call with training=True, or let torch track running statistics (track_running_stats=True)"  # fmt: skip
+        if k.kind != "BatchNormalization":
+            remedy = f"use {words[want.kind]}"
         changes.append(("norm.batch_statistics", f"torch normalises by {words[want.kind]}, Keras by {words[have.kind]}",
                         remedy, batch))  # fmt: skip
     if want.kind == have.kind == "groups" and want.groups != have.groups:
