@@ -148,12 +148,14 @@ def save_file(model: nn.Module, path: Any) -> None:
 
 
 def open_file(path: Any) -> nn.Module:
-    """A program that torch.export saved.
+    """A program that torch.export saved; nothing in the file is executed.
 
     Raises:
-        XconvError: if it is none.
+        XconvError: if it is none, or holds more than tensors and torch's own calls.
     """
+    from .program.torch import open_program
+
     try:
-        return torch.export.load(str(path)).module()
+        return open_program(path)
     except Exception as error:  # zip's and torch's own errors
         raise XconvError(f"{path} is not a program that torch.export saved: {first_line(error)}") from error

@@ -1,6 +1,7 @@
 """The torch side: a copy of the user's model, in evaluation mode and in the dtype of the verdict."""
 
 import copy
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from torch import nn
 from torch.nn.utils import parametrize
 
 from ...errors import XconvError
+from ...frameworks.program.torch import layered
 from ...frameworks.torch import _weights, from_numpy, to_numpy
 from ..sides import Side, made_of
 from ..trace import torch as tracing
@@ -30,7 +32,7 @@ def instance(model: Any) -> nn.Module:
             model = model()
     if not isinstance(model, nn.Module):
         raise XconvError(f"the torch side is a {type(model).__name__}, not an nn.Module or a function that makes one")
-    return model
+    return layered(model) if isinstance(model, torch.fx.GraphModule) else model
 
 
 def opened(source: str | Path) -> Any:
@@ -78,7 +80,9 @@ def _plain(model: nn.Module) -> None:
 def side(model: nn.Module, dtype: str = "float64") -> Side:
     """A copy of the model in `dtype`, and how to use it."""
     try:
-        ours = copy.deepcopy(model)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # torch's own, when it copies a program
+            ours = copy.deepcopy(model)
     except Exception as error:
         raise XconvError(f"the torch model cannot be copied ({type(error).__name__}: {error})") from error
     ours.eval()
