@@ -6,7 +6,7 @@ the walk goes on. So each independent fault is met once, with no echo behind it.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -77,9 +77,16 @@ class Session:
     settled: dict[int, int] = field(default_factory=dict)  # Keras values known to be (or made) a torch value's
     skipped: list[str] = field(default_factory=list)
     base: dict[int, int] = field(default_factory=dict)  # Keras step to the value before the border joined to it
+    lawful: int = 0  # so many Keras steps have been held to the laws
 
     def t(self, value: int) -> np.ndarray:
         return self.T.value(value)
+
+    def fed(self, ours: Sequence[np.ndarray], theirs: Sequence[np.ndarray], probe: str) -> "Session":
+        """The same steps, with all laws and remedies that were found, on other inputs of the same shapes."""
+        return replace(
+            self, T=self.T.fed(ours), K=self.K.fed(theirs), probe=probe, laws=[], depth=[], settled={}, skipped=[]
+        )
 
     def region(self, side: str, value: int) -> list[Step]:
         """The steps without paired weights that lead to a value."""
@@ -226,8 +233,11 @@ def _alike(session: Session, step: Step, left: list[tuple[Holder, Step]]) -> tup
 Solve = Callable[[Fault], bool]
 
 
-def walk(session: Session, solve: Solve) -> list[Fault]:
-    """All faults of a run, each handed to `solve`, which applies a remedy to `session.K` and says whether it did."""
+def walk(session: Session, solve: Solve, reach: Callable[[Step | None], None] = lambda _: None) -> list[Fault]:
+    """All faults of a run, each handed to `solve`, which applies a remedy to `session.K` and says whether it did.
+
+    `reach` is told of each step before it is looked at, and of the end as None: nothing behind it has been run yet.
+    """
     found: list[Fault] = []
 
     def meet(fault: Fault) -> None:
@@ -236,6 +246,7 @@ def walk(session: Session, solve: Solve) -> list[Fault]:
             session.K.give(fault.target, fault.expected)
 
     for t, k, ts, was in anchors(session):
+        reach(was)
         ks = session.K.steps[was.index]  # a remedy may have fed it from elsewhere
         if kindred(t.kind) == "convolution" and t.kind.startswith("ConvTranspose") != k.kind.endswith("Transpose"):
             _gave(session, t, k, ts, ks, meet)
@@ -246,6 +257,7 @@ def walk(session: Session, solve: Solve) -> list[Fault]:
                 ours, theirs = inputs_of(ts, ks)[place]
                 _fed(session, t, k, ts, ks, ours, theirs, meet)
         _gave(session, t, k, ts, ks, meet)
+    reach(None)
     _outputs(session, meet)
     return found
 
@@ -377,6 +389,8 @@ def _comparable(session: Session, ts: Step, target: int, near: list[int], values
     rank = len(session.traces[1].shapes[target]) if own is None else own.ndim
     ours = [o for o in _crops(session.T, ts.outputs[0]) if session.t(o).ndim == rank] or [ts.outputs[0]]
     theirs = [v for v in _crops(session.K, target) if (a := values.get(v)) is not None and a.ndim == rank] or [target]
+    if own is not None and (size := [o for o in ts.outputs if session.t(o).size == own.size]):  # a state, say
+        return size[0], target
     for o, v in sorted(((o, v) for o in ours for v in theirs), key=lambda p: (p[0] != ours[0]) + (p[1] != theirs[0])):
         if own is not None and session.t(o).size == values[v].size:
             return o, v

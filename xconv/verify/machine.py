@@ -46,6 +46,13 @@ class Machine:
         other.steps, other._given, other._memo = dict(self.steps), dict(self._given), dict(self._memo)
         return other
 
+    def fed(self, inputs: Sequence[np.ndarray]) -> "Machine":
+        """The same steps on other inputs; values that were given in place of steps' own are forgotten."""
+        other = self.branch()
+        other._memo = {}
+        other._given = {v: self._from(x) for v, x in zip(self.trace.inputs, inputs, strict=True)}
+        return other
+
     def raw(self, value: int) -> Any:
         """A value as the framework's tensor."""
         plan = self._plan(value)

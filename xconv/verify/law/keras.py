@@ -148,10 +148,16 @@ def line(n: int, m: int, antialias: bool) -> np.ndarray:
     return out
 
 
-def apply_laws(session: Session) -> None:
-    """Put the exact step in the place of every one whose rounding is proven; the session's notes say which."""
+def apply_laws(session: Session, reached: Step | None = None) -> None:
+    """Put the exact step in the place of every one whose rounding is proven; the session's notes say which.
+
+    Goes as far as the step that is `reached`, from where it stopped the last time; without one, to the end. So what is
+    behind an exact step is run once only.
+    """
     machine = session.K
-    for step in list(machine.trace.steps):
+    steps = machine.trace.steps[session.lawful : None if reached is None else reached.index + 1]
+    session.lawful += len(steps)
+    for step in steps:
         try:
             found = list(candidates(step))
         except (TypeError, ValueError, KeyError):

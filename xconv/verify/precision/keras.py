@@ -120,6 +120,14 @@ def kept(model: keras.Layer) -> Iterator[None]:
             v.assign(from_numpy(array))
 
 
+def of_keras_alone(model: keras.Layer) -> bool:
+    """Is no layer the user's own code, which may take `training` as it likes?"""
+    return all(
+        type(layer).__module__.startswith("keras.src.") and not isinstance(layer, keras.layers.Lambda)
+        for layer in model._flatten_layers()
+    )
+
+
 def trains_by_default(model: keras.Layer) -> list[str]:
     """Layers whose call takes `training=True` unless told: it holds for every layer behind them as well.
 
