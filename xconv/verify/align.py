@@ -244,7 +244,13 @@ def align(
         for a, b, weight in ((up_t[i], up_k[j], 20), (down_t[i], down_k[j], 12)):
             mapped = {-1 if x < 0 else pairs.get(x, -2) for x in a}
             total += weight * len(mapped & b) / max(len(mapped | b), 1)
-        return total
+        fed_t, fed_k = torch_holders[i].step.inputs[:1], keras_holders[j].step.inputs[:1]
+        right_behind = any(  # a normalisation belongs to the layer whose output it is fed
+            a in pairs and set(fed_t) & set(torch_holders[a].step.outputs)
+            and set(fed_k) & set(keras_holders[pairs[a]].step.outputs)
+            for a in up_t[i] if a >= 0
+        )  # fmt: skip
+        return total + (24 if right_behind else 0)
 
     rest_t = [i for i, h in enumerate(torch_holders) if h.family != "map"]
     rest_k = [j for j, h in enumerate(keras_holders) if h.family != "map"]

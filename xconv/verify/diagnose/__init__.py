@@ -149,6 +149,8 @@ def divergence(found: Found) -> Divergence:
     fault, proposal = found.fault, found.proposal
     torch = (proposal and proposal.torch) or fault.torch_step
     keras = (proposal and proposal.keras) or fault.keras_step
+    if proposal is not None and proposal.torch is None and fault.where == "between" and proposal.keras is not None:
+        torch = _twin(fault, proposal.keras) or torch
     if torch is None and fault.torch_value is not None:
         torch = last(fault.session.traces[0], fault.torch_value)
     if keras is None:
@@ -164,6 +166,15 @@ def divergence(found: Found) -> Divergence:
         **both, difference=fault.difference, probe=fault.session.probe, cause=proposal.cause, confirmed=True,
         explanation=proposal.explanation, remedy=proposal.remedy, evidence=proposal.evidence,
     )  # fmt: skip
+
+
+def _twin(fault: Fault, step: Step) -> Step | None:
+    """torch's step of the same sort on the way to a fault."""
+    from ..sorts import QUIET, sort
+    from .edit import regions
+
+    same = [s for s in regions(fault)[0] if sort(s) == sort(step) and sort(s) not in QUIET]
+    return same[-1] if same else None
 
 
 def merged(found: Sequence[Divergence]) -> list[Divergence]:

@@ -10,13 +10,14 @@ from ..model import Ref, Step
 from ..trace.recorder import mapped
 from . import Proposal
 from .activation.describe import torch_act
-from .edit import quoted, regions
+from .edit import quoted, regions, rewire
 
 
 def propose(fault: Fault) -> Iterator[Proposal]:
     if fault.where != "between" or fault.torch_step is None or fault.pair is None:
         return
     yield from _exchanged(fault)
+    yield from _blocks(fault)
     yield from _moved(fault)
 
 
@@ -64,6 +65,52 @@ def _put(tree, old: int, new: int):
 
 
 _LAYOUT = frozenset("permute transpose contiguous flatten reshape view unsqueeze squeeze".split())
+
+
+def _blocks(fault: Fault) -> Iterator[Proposal]:
+    """Two blocks of several layers each, one right behind the other, in the other order."""
+    session, k, t = fault.session, fault.keras_step, fault.torch_step
+    if k is None or t is None or fault.actual is None or session.K.origin(fault.target) is None:
+        return
+    trace = session.traces[0]
+    partner = {id(s): (a, b) for a, b in session.alignment.pairs if len(a.steps) == len(b.steps) == 1 for s in a.steps}
+    chain, between, value = [], 0, fault.torch_value
+    while (maker := trace.producer(value)) is not None and maker.inputs and len(chain) < 8:
+        if id(maker) in partner:
+            chain.append(maker)
+            if laid_out(session.t(maker.inputs[0]), fault.actual, channels(maker)) is not None:
+                break
+        elif not chain:
+            between += 1
+        value = maker.inputs[0]
+    else:
+        return
+    if maker is None or not chain or chain[-1] is not maker:
+        return
+    first, final = partner[id(chain[-1])][1].step, partner[id(chain[0])][1].step
+    end = final.outputs[0]
+    for _ in range(between):
+        behind = [u for u in session.K.users(end) if len(u.inputs) == 1 and u.shapes == final.shapes]
+        if len(behind) != 1:
+            return
+        end = behind[0].outputs[0]
+    start = session.K.steps[first.index].inputs[0]  # where the other block ends
+    if len(chain) < 2 or start == fault.target or start not in session.K.below(k.outputs):
+        return
+
+    def apply(m: Machine) -> None:
+        users = m.users(end)
+        rewire(m, first, start, fault.target)
+        for user in users:
+            rewire(m, user, end, start)
+        m.outputs = tuple(start if v == end else v for v in m.outputs)
+        rewire(m, k, fault.target, end)
+        m.__dict__["target"] = end
+
+    yield Proposal(
+        "layer.order", f"torch runs {chain[-1].name} to {chain[0].name} before {t.name}, Keras behind it",
+        f"exchange the blocks that begin with {k.name} and {first.name}{quoted(k)}", apply, chain[-1], k,
+    )  # fmt: skip
 
 
 def _moved(fault: Fault) -> Iterator[Proposal]:
