@@ -8,6 +8,7 @@ from typing import Any
 
 from ..causes import meaning
 from ..compare import Fault, Session
+from ..match import AGREE_OUTPUT, laid_out
 from ..model import Difference, Divergence, Place, Step
 
 FAMILIES = (
@@ -30,6 +31,9 @@ FAMILIES = (
     "layout.keras",
     "splice",
 )
+
+
+MORE = 40  # hypotheses that are still tried when one has mended the place, but not the outputs
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,6 +81,7 @@ class Doctor:
         self.session, self.limit = session, limit
         self.found: list[Found] = []
         self.tried = 0
+        self.small = len(session.traces[1].steps) < 300
 
     def __call__(self, fault: Fault) -> bool:
         if self._solve(fault, self.limit) or self._divide(fault):
@@ -85,26 +90,37 @@ class Doctor:
         return False
 
     def _solve(self, fault: Fault, most: int) -> bool:
-        """Try hypotheses until one makes the sides agree at a fault."""
-        for count, proposal in enumerate(propose(fault)):
-            if self.tried >= self.limit or count >= most:
+        """Try hypotheses until one makes the sides agree at a fault.
+
+        Of several that do, one under which the outputs agree too says more than one that mends this place alone.
+        """
+        first, left = None, most
+        for proposal in propose(fault):
+            if self.tried >= self.limit or left <= 0:
                 break
-            self.tried += 1
+            left, self.tried = left - 1, self.tried + 1
             machine = self.session.K.branch()
             try:
                 proposal.apply(machine)
                 solved = fault.solved(machine)
             except Exception:  # a hypothesis that cannot be run is refuted; frameworks raise anything
                 continue
-            if solved:
-                proposal.apply(self.session.K)
-                self.session.settled[fault.target] = fault.torch_value
-                if proposal.law:
-                    self.session.laws.append(proposal.explanation)
-                else:
-                    self.found.append(Found(fault, proposal))
-                return True
-        return False
+            if not solved:
+                continue
+            if fault.where == "in" or proposal.law or not self.small or whole(self.session, machine):
+                first = proposal
+                break
+            if first is None:
+                first, left = proposal, min(left, MORE)
+        if first is None:
+            return False
+        first.apply(self.session.K)
+        self.session.settled[fault.target] = fault.torch_value
+        if first.law:
+            self.session.laws.append(first.explanation)
+        else:
+            self.found.append(Found(fault, first))
+        return True
 
     def _divide(self, fault: Fault) -> bool:
         """Several faults on one way: solve what lies on it, one by one, until its end agrees."""
@@ -123,6 +139,15 @@ class Doctor:
                 return True
         session.K, session.settled = before[0], before[2]
         del self.found[before[1] :]
+        return False
+
+
+def whole(session: Session, machine: Any) -> bool:
+    """Do all outputs of a changed machine agree?"""
+    names = [(a, b) for a, b in zip(session.traces[0].outputs, machine.outputs, strict=False)]
+    try:
+        return all(laid_out(session.t(a), machine.value(b), None, AGREE_OUTPUT) is not None for a, b in names)
+    except Exception:  # what follows cannot be run; frameworks raise anything
         return False
 
 

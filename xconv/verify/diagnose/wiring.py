@@ -28,8 +28,8 @@ def propose(fault: Fault) -> Iterator[Proposal]:
     yield from _elsewhere(fault)
     torch_steps, keras_steps = regions(fault)
     yield from _order(fault, keras_steps)
-    yield from _swapped(keras_steps)
     yield from _exchanged_inputs(fault)
+    yield from _swapped(keras_steps)
     yield from _operators(fault, keras_steps)
     yield from _parts(keras_steps)
     yield from _siblings(fault)
@@ -140,9 +140,8 @@ def _elsewhere(fault: Fault) -> Iterator[Proposal]:
                 fault.torch_step, k,
             )  # fmt: skip
             continue
-        forks = len(session.K.users(v)) > 1 or len(session.K.users(fault.target)) > 1
         yield Proposal(
-            "wiring.skip_source" if forks else "layer.order",
+            "layer.surplus" if was is not None and v in was.inputs else "wiring.skip_source",
             f"{k.name} is fed by {names[1]}; torch feeds its counterpart by that of {names[0]}",
             f"feed {k.name} from {names[0]}{quoted(k)}",
             lambda m, v=v: _fed_from(m, k, fault.target, v), fault.torch_step, k,
