@@ -1,5 +1,6 @@
 """Blocks as ONNX files: minimal, the same from both frameworks, run before they are handed over."""
 
+import math
 import os
 import subprocess
 import sys
@@ -15,8 +16,10 @@ from xconv.errors import XconvError
 from xconv.frameworks import door
 from xconv.onnx import check
 from xconv.onnx.export import block_model, export, export_source, flat
+from xconv.onnx.float64 import lower, widen
 from xconv.onnx.runtimes import chosen, runtimes
 from xconv.onnx.sources import Options, Source, block_source, drawn, instance, torch_leaves
+from xconv.onnx.special import erf
 
 CASES = [(name, case) for name, b in blocks().items() for case in b.cases]
 
@@ -239,3 +242,42 @@ def test_a_missing_runtime_says_how_to_install_it(monkeypatch):
 def test_runtimes_list_only_dtypes_that_they_compute_in():
     with pytest.raises(XconvError, match="openvino does not compute in float64; these do: onnxruntime, reference"):
         chosen("openvino", "float64")
+
+
+def _operator(op, constants=(), inputs=("x",), **settings):
+    kind, sizes = onnx.TensorProto.FLOAT, ["N", 3, "H", "W"]
+    ends = [onnx.helper.make_tensor_value_info(n, kind, s) for n, s in (("x", sizes), ("y", [*sizes[:2], "P", "Q"]))]
+    graph = onnx.helper.make_graph([onnx.helper.make_node(op, inputs, ["y"], **settings)], "g", ends[:1], ends[1:],
+                                   [onnx.numpy_helper.from_array(a, n) for n, a in constants])  # fmt: skip
+    return onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 20)], ir_version=10)
+
+
+SCALES = [("s", np.array([1, 1, 2, 1.5], "float32"))]
+SIZES = [("z", np.array([2, 3, 13, 4]))]
+
+
+@pytest.mark.parametrize(("model", "allowed"), [
+    (_operator("Erf"), 3e-7), (_operator("Gelu"), 3e-6), (_operator("Gelu", approximate="tanh"), 3e-6),
+    *((_operator("Resize", SCALES, ("x", "", "s"), mode=mode, coordinate_transformation_mode=where), 3e-6)
+      for mode in ("nearest", "linear", "cubic") for where in ("half_pixel", "asymmetric")),
+    *((_operator("Resize", SIZES, ("x", "", "", "z"), mode=mode, coordinate_transformation_mode=where), 3e-6)
+      for mode in ("linear", "cubic") for where in ("pytorch_half_pixel", "align_corners")),
+])  # fmt: skip
+def test_error_function_and_resizing_are_lowered_to_operators_that_exist_in_double(model, allowed):
+    x = (np.random.default_rng(0).normal(size=(2, 3, 7, 6)) * 3).astype("float32")
+    engine = chosen(["onnxruntime"])[0]
+    (narrow,) = engine.open(model.SerializeToString())({"x": x})
+    (wide,) = engine.open(lower(widen(model)).SerializeToString())({"x": x.astype("float64")})
+    assert wide.dtype == np.float64
+    assert np.abs(wide - narrow).max() < allowed * np.abs(narrow).max()
+
+
+def test_the_lowered_error_function_is_exact_to_the_last_place():
+    x = np.concatenate([np.linspace(-7, 7, 4003), np.geomspace(1e-12, 1, 96)]).reshape(1, 1, 1, -1)
+    model = _operator("Erf")
+    model.graph.input[0].type.tensor_type.shape.dim[1].dim_value = 1
+    model.graph.output[0].type.tensor_type.shape.dim[1].dim_value = 1
+    (y,) = chosen(["onnxruntime"])[0].open(lower(widen(model)).SerializeToString())({"x": x})
+    true = np.vectorize(math.erf)(x)
+    assert np.abs(y - true).max() < 5e-16
+    assert np.abs(erf(x) - true).max() < 5e-16

@@ -15,6 +15,7 @@ from onnx import TensorProto, helper, numpy_helper, shape_inference
 
 from ..errors import XconvError
 from .graph import Graph
+from .special import lowered_erf, lowered_gelu, lowered_resize
 
 END = np.iinfo(np.int64).max
 
@@ -302,4 +303,7 @@ LOWERED: dict[str, Callable[..., str]] = {
     "GlobalAveragePool": _global_average_pool,
     "InstanceNormalization": _instance_norm,
     "LayerNormalization": _layer_norm,
+    "Erf": lowered_erf,
+    "Gelu": lowered_gelu,
+    "Resize": lowered_resize,
 }

@@ -1,10 +1,10 @@
 """What the onnx package's evaluator cannot do, or not in float64, written for it: grouped ConvTranspose, Erf."""
 
-from math import erf
-
 import numpy as np
 from onnx.reference.op_run import OpRun
 from onnx.reference.ops.op_conv_transpose import ConvTranspose as Ungrouped
+
+from .special import erf
 
 
 class ConvTranspose(OpRun):
@@ -22,7 +22,7 @@ class Erf(OpRun):
     """In the dtype of its input; the original gives float32 for float64 too."""
 
     def _run(self, x):
-        return (np.vectorize(erf, otypes=["float64"])(x.astype("float64")).astype(x.dtype),)
+        return (erf(x).astype(x.dtype),)
 
 
 OPERATORS = [ConvTranspose, Erf]
