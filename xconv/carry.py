@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from einops import EinopsError, rearrange
 
+from .copying import compact
 from .errors import TransferError
 from .rules import Rule, Slot, rule
 
@@ -80,7 +81,10 @@ def moved(array: np.ndarray, slot: Slot, side: str, shape: tuple[int, ...]) -> n
             array, here = array.take(order, axis=apart.split().index("g")), apart
         if "p" in _words(there) and "p" not in _words(here):
             array, here = np.stack([array, *[np.zeros_like(array)] * (shape[0] - 1)]), f"p {here}"
-        out = rearrange(array, f"{here} -> {there}", **{k: n for k, n in sizes.items() if k in _words(here)})
+        # Axes are moved first, which copies at most once and quickly, and joined then, which copies no more.
+        apart = there.replace("(", "").replace(")", "")
+        out = rearrange(array, f"{here} -> {apart}", **{k: n for k, n in sizes.items() if k in _words(here)})
+        out = out if apart == there else rearrange(compact(out), f"{apart} -> {there}")
     except EinopsError as error:
         raise ValueError(f"{array.shape} does not read as ({here})") from error
     if out.shape != shape:
