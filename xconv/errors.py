@@ -1,5 +1,6 @@
 """What xconv raises: one sentence that says what arrived, what was needed and what to do."""
 
+import re
 from importlib import import_module
 from types import ModuleType
 
@@ -41,6 +42,9 @@ def one_of(what: str, given: str, valid: object) -> str:
 
 
 def first_line(error: Exception) -> str:
-    """What an error says, in at most one line."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    """What an error says, in at most one line; where Keras says first which layer it met, what it met there."""
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", str(error))
+    lines = [line.strip() for line in plain.splitlines() if line.strip()]
+    if len(lines) > 1 and lines[0].startswith("Exception encountered when calling"):
+        return f"{lines[1][:200]} (in {lines[0].rpartition('calling ')[2].rstrip('.')})"
     return lines[0][:200] if lines else type(error).__name__

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
+from zipfile import is_zipfile
 
 import keras
 import numpy as np
@@ -340,6 +341,8 @@ def open_file(path: Any) -> Any:
     Raises:
         XconvError: if it is no Keras model, or wants code to be run.
     """
+    if str(path).endswith(".keras") and not is_zipfile(path):
+        raise XconvError(f"{path} is not a .keras archive, or is cut short")
     try:
         return keras.saving.load_model(str(path), compile=False, safe_mode=True)
     except Exception as error:  # h5py's, zip's and Keras's own errors

@@ -17,6 +17,7 @@ CAUSES: dict[str, str] = {
     "stride.placement": "the stride is in another convolution of the block",
     "dilation": "another dilation",
     "kernel.size": "another window size",
+    "layer.width": "another number of channels or units",
     "groups.count": "another number of groups",
     "groups.order": "channels are divided among or collected from groups in another order",
     "depthwise.order": "outputs of a depth multiplier are ordered (multiplier, channel), not (channel, multiplier)",

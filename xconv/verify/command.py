@@ -2,8 +2,10 @@
 
 import json as plain_json
 import os
+import re
 from pathlib import Path
 from typing import Annotated, Any
+from zipfile import is_zipfile
 
 import typer
 
@@ -18,10 +20,8 @@ def shape(text: str) -> tuple[int, ...]:
     Raises:
         XconvError: for anything else.
     """
-    try:
-        sizes = tuple(int(n) for n in text.replace("x", ",").split(",") if n)
-    except ValueError:
-        sizes = ()
+    whole = re.fullmatch(r"\s*\d+(\s*[,x]\s*\d+)*,?\s*", text)
+    sizes = tuple(int(n) for n in re.findall(r"\d+", text)) if whole else ()
     if not sizes or min(sizes) < 1:
         raise XconvError(f"--input {text!r} is no shape; give positive integers with batch, such as 2,3,32,32")
     return sizes
@@ -30,6 +30,8 @@ def shape(text: str) -> tuple[int, ...]:
 def _inputs(path: Path) -> dict[str, Any]:
     import numpy as np
 
+    if path.is_file() and not is_zipfile(path):
+        raise XconvError(f"{path} is not an .npz of arrays, or is cut short")
     try:
         with np.load(path, allow_pickle=False) as file:
             return {name: file[name] for name in file.files}

@@ -14,7 +14,7 @@ import numpy as np
 
 from ..errors import XconvError, one_of
 from .align import Alignment, align
-from .chance import same, silence
+from .chance import same, silence, silence_constants
 from .compare import Fault, Session, output_move, outputs_of, walk
 from .diagnose import Doctor, divergence, merged
 from .fold import shared, twins
@@ -221,6 +221,8 @@ class Case:
         chance: list[Any] = []
         if not same(self.torch.run(xs), T.results):
             chance = silence(session)
+        if probe == "default" and len(K.steps) < 400 and not same(self.keras.run(self.arrange(xs), False), K.results):
+            chance += silence(session, "keras") or silence_constants(session, self.keras.trace(self.arrange(xs)))
         doctor = Doctor(session)
         walk(session, doctor, partial(apply_laws, session))
         if chance:
@@ -465,6 +467,10 @@ class Case:
             else Verdict.UNPROVEN
         )
         divergences, compared, notes = list(result.divergences), {}, list(result.notes)
+        for (a, b, _), i in zip(outputs_of(result.session), range(9), strict=False):
+            ours, theirs = result.session.traces[0].shapes[a], result.session.traces[1].shapes.get(b, ())
+            if np.prod(ours) != np.prod(theirs):
+                notes.insert(0, f"output {i} has the shape {tuple(ours)} in torch and {tuple(theirs)} in Keras")
         if findings is not None:
             divergences += findings.divergences
             compared, notes = dict(findings.compared), [*notes, *findings.notes, *findings.unproven]

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from io import StringIO
+from math import isfinite
 
 from rich.console import Console, Group, RenderableType
 from rich.padding import Padding
@@ -58,8 +59,10 @@ def _parts(report: Report) -> Iterator[RenderableType]:
 def outputs(report: Report) -> str:
     """How far the outputs are apart, in both dtypes."""
     apart = report.output
+    if not isfinite(apart.max_rel):
+        return f"outputs differ in shape or hold NaN on one side only, in {report.dtype}"
     said = f"outputs are {apart.max_rel:.1e} apart relative, {apart.max_abs:.1e} absolute, in {report.dtype}"
-    if report.user:
+    if report.user and report.user["max_rel"] is not None:
         said += f"; {report.user['max_rel']:.1e} relative in {report.user['dtype']}"
     return said
 
@@ -87,7 +90,8 @@ def _fault(number: int, d: Divergence) -> Iterator[RenderableType]:
     rows.add_row("why", d.explanation or CAUSES.get(d.cause, "cause not identified"))
     if d.remedy:
         rows.add_row("mend", Text(d.remedy, "bold"))
-    rows.add_row("apart", f"{d.difference.max_rel:.1e} relative, {d.difference.max_abs:.1e} absolute{seen(d)}")
+    apart = f"{d.difference.max_rel:.1e} relative, {d.difference.max_abs:.1e} absolute"
+    rows.add_row("apart", (apart if isfinite(d.difference.max_rel) else "another shape") + seen(d))
     yield Padding(rows, (0, 0, 0, 3))
 
 

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 
 from ...copying import compact
-from ...errors import XconvError
+from ...errors import XconvError, first_line
 from ...frameworks.keras import _name, from_numpy, to_numpy
 from ..sides import Side, made_of
 from ..trace import keras as tracing
@@ -84,8 +84,7 @@ def side(model: keras.Layer, cast: Callable[[str], None]) -> Side:
         try:
             output = tracing.call(model, [from_numpy(x) for x in inputs], training)
         except Exception as error:
-            text = next((line for line in str(error).strip().splitlines() if line.strip()), "")
-            raise XconvError(f"the Keras model raised {type(error).__name__}: {text[:300]}") from error
+            raise XconvError(f"the Keras model raised {type(error).__name__}: {first_line(error)}") from error
         return [to_numpy(t) for t in tracing.tensors(output, tracing.is_array)]
 
     def write(variable: Any, array: np.ndarray) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 import keras
 from keras.src.ops.operation import Operation
 
-from ...errors import XconvError
+from ...errors import XconvError, first_line
 from ...frameworks.keras import from_numpy, to_numpy
 from ...rules import kind_of
 from ..model import Trace
@@ -507,8 +507,7 @@ def trace(model: Layer, inputs: Sequence[Any], training: bool | None = False) ->
         except XconvError:
             raise
         except Exception as error:
-            text = next((line for line in str(error).strip().splitlines() if line.strip()), "")
-            raise XconvError(f"the Keras model raised {type(error).__name__}: {text[:300]}") from error
+            raise XconvError(f"the Keras model raised {type(error).__name__}: {first_line(error)}") from error
     flat = tensors(output, is_array)
     if not flat:
         raise XconvError(f"the Keras model gave no tensor but {type(output).__name__}")

@@ -67,8 +67,9 @@ def propose(fault: Fault) -> Iterator[Proposal]:
         yield from _transposed(fault, t, k)
     elif t.kind.startswith("Conv") and k.kind.startswith(("Conv", "DepthwiseConv")):
         yield from _convolution(fault, t, k)
-    elif t.kind == "Linear" and k.kind == "Dense":
+    elif t.kind == "Linear" or t.kind.startswith("Conv"):
         yield from _bias(fault, k)
+        yield from _units(fault, k)
 
 
 def _bias(fault: Fault, k: Step) -> Iterator[Proposal]:
@@ -83,6 +84,23 @@ def _bias(fault: Fault, k: Step) -> Iterator[Proposal]:
             "bias.missing", f"{fault.pair[1]} has a bias, {fault.pair[0]} has none",  # type: ignore[index]
             f"use_bias=False{quoted(k)}", lambda m: _plus(m, k, -theirs),
         )  # fmt: skip
+
+
+def _units(fault: Fault, k: Step) -> Iterator[Proposal]:
+    """A dense layer of another width."""
+    ours, theirs = torch_arrays(fault), arrays(fault)
+    weight, kernel = ours.get("weight"), theirs.get("kernel")
+    if k.kind != "Dense" or weight is None or kernel is None or weight.shape[0] == kernel.shape[-1]:
+        return
+    weight = weight.reshape(weight.shape[:2])
+    if sizes := fault.session.transfer.flat.get(k.index):
+        weight = np.moveaxis(weight.reshape(-1, *sizes), 1, -1).reshape(weight.shape)
+
+    def wide(m: Machine) -> None:
+        m.change(k.index, run=lambda x, *_, **__: [from_numpy(to_numpy(x) @ weight.T + ours.get("bias", 0.0))])
+
+    yield Proposal("layer.width", f"torch gives {weight.shape[0]} numbers, Keras {kernel.shape[-1]}",
+                   f"units={weight.shape[0]}{quoted(k)}", wide)  # fmt: skip
 
 
 def _plus(machine: Machine, step: Step, bias: np.ndarray) -> None:
@@ -145,20 +163,21 @@ def _convolution(fault: Fault, t: Step, k: Step) -> Iterator[Proposal]:
     if depthwise and full.shape[-2] == 1:
         return
     if full.shape != kernel.shape or want.groups != have.groups:
+        outputs = (full.shape[-1], kernel.shape[-1])
         cause = "groups.count" if want.groups != have.groups else "kernel.size"
+        if cause == "kernel.size" and want.kernel == have.kernel and outputs[0] != outputs[1]:
+            cause = "layer.width"
 
         def whole(m: Machine) -> None:
             m.change(k.index, run=lambda x, *_: [convolve(x, full, weights.get("bias"), want, False)],
                      args=(Ref(base),), kwargs={})  # fmt: skip
 
-        says = (f"torch has {want.groups} groups, Keras {have.groups}" if cause == "groups.count"
-                else f"torch's kernel is {want.kernel}, Keras's {have.kernel}")  # fmt: skip
-        yield Proposal(
-            cause,
-            says,
-            (f"groups={want.groups}" if cause == "groups.count" else f"kernel_size={want.kernel}") + quoted(k),
-            whole,
-        )
+        says, remedy = {
+            "groups.count": (f"torch has {want.groups} groups, Keras {have.groups}", f"groups={want.groups}"),
+            "kernel.size": (f"torch's kernel is {want.kernel}, Keras's {have.kernel}", f"kernel_size={want.kernel}"),
+            "layer.width": (f"torch gives {outputs[0]} channels, Keras {outputs[1]}", f"filters={outputs[0]}"),
+        }[cause]
+        yield Proposal(cause, says, remedy + quoted(k), whole)
 
 
 def replace_padding(step: Step) -> Step:
