@@ -11,7 +11,7 @@ import pytest
 
 from xconv.block import block, blocks
 from xconv.carry import by_path, carry
-from xconv.draw import draw
+from xconv.draw import draw, numbers
 from xconv.errors import XconvError
 from xconv.frameworks import door
 from xconv.onnx import check
@@ -281,3 +281,17 @@ def test_the_lowered_error_function_is_exact_to_the_last_place():
     true = np.vectorize(math.erf)(x)
     assert np.abs(y - true).max() < 5e-16
     assert np.abs(erf(x) - true).max() < 5e-16
+
+
+@pytest.mark.parametrize("runtime", ["reference", "openvino", "tract"])
+def test_every_case_gives_the_same_in_every_runtime(runtime):
+    if not runtimes()[runtime].available():
+        pytest.skip(f"{runtime} is not installed")
+    for name, case in CASES:
+        model = block_model(block(name), case.config, drawn(block(name), case, "torch"), case.shape)
+        feeds = {"x": numbers(case.shape, 1, "x", "float32")}
+        (expected,), (actual,) = (
+            chosen([r])[0].open(model.SerializeToString())(feeds) for r in ("onnxruntime", runtime)
+        )
+        allowed = min(check.allowed(model, "float32"), 1e-6)
+        assert check.distance([actual], [expected]) < allowed, f"{name} {case.name}"

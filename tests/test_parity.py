@@ -230,8 +230,18 @@ def test_an_engine_that_is_not_installed_is_unproven_and_named():
     absent = replace(engines.ENGINES["openvino"], needs=("no_such_library",))
     (found,) = rows_of(task(), [absent], here)
     assert (found.status, found.engine) == (UNPROVEN, "openvino")
-    assert "openvino]'" in found.reason
+    assert "pip install openvino" in found.reason
     assert not found.compared
+
+
+@pytest.mark.parametrize("name", ["onnxruntime-node", "onnxruntime-web"])
+def test_node_and_web_are_asked_where_they_are_installed_and_else_unproven_with_what_installs_them(name):
+    engine = engines.ENGINES[name]
+    rows = rows_of(task(), [engine], here)
+    if engine.installed:
+        assert {row.status for row in rows if row.engine == name} == {AGREE}
+    else:
+        assert [(row.status, "npm install" in row.reason) for row in rows] == [(UNPROVEN, True)]
 
 
 def test_the_recorded_gaps_can_be_read():

@@ -38,6 +38,11 @@ class Engine:
         return all(find_spec(module) for module in self.needs) and (self.room != "onnx" or self._runtime.available())
 
     @property
+    def remedy(self) -> str:
+        """What installs it."""
+        return self._runtime.remedy if self.room == "onnx" else f"pip install 'xconv[{self.extra}]'"
+
+    @property
     def _runtime(self) -> Any:
         from ..onnx.runtimes import runtimes
 

@@ -104,7 +104,7 @@ def block_rows(task: Task, engines: Sequence[e.Engine], ask_worker: Ask) -> Iter
     able = [engine for engine in engines if engine.installed]
     for engine in engines:
         if not engine.installed:
-            yield subject(engine).unproven("all", f"not installed: pip install 'xconv[{engine.extra}]'")
+            yield subject(engine).unproven("all", f"not installed: {engine.remedy}")
     if not able:
         return
     witness = next((e.ENGINES[name] for name in e.KERAS_WITNESSES if e.ENGINES[name].installed), None)
