@@ -16,6 +16,7 @@ from ...holders import carry_part
 from ...load.keras import weights_of
 from ...machine import Machine
 from ...model import Ref, Step
+from ...sorts import sort
 from .. import Proposal
 from ..edit import define, quoted, regions, sources
 
@@ -130,7 +131,7 @@ def _turned(fault: Fault) -> Iterator[Proposal]:
         maker = fault.session.K.origin(v)
         if maker is None or maker.kind not in _CELLS or len(fault.session.traces[1].shapes[v]) != 3:
             continue
-        for user in [u for u in fault.session.K.users(v) if u in regions(fault)[1]]:
+        for user in [u for u in fault.session.K.users(v) if u in regions(fault)[1] and sort(u) != "part"]:
             yield Proposal(
                 "recurrent.direction", f"{maker.name} answers in the order in which it read, torch in that of time",
                 f"flip them along the time axis{quoted(user)}", lambda m, v=v, u=user: m.insert(v, turn, u),
