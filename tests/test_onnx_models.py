@@ -15,11 +15,12 @@ from onnx import numpy_helper
 from torch import nn
 from torch.nn import functional as F
 
+from xconv.block import block
 from xconv.errors import XconvError
 from xconv.onnx import check, files
 from xconv.onnx.compare import compare
 from xconv.onnx.export import export, export_source
-from xconv.onnx.sources import Options, model_source
+from xconv.onnx.sources import Options, instance, model_source
 
 RUNTIMES = "onnxruntime,reference"
 
@@ -404,3 +405,10 @@ def test_weights_too_large_for_one_file_lie_beside_it(tmp_path, monkeypatch):
     assert {"big.onnx", "big.onnx.data"} <= {f.name for f in tmp_path.iterdir()}
     here, there = (files.read(p).graph.initializer for p in (file, tmp_path / "big.onnx"))
     assert [numpy_helper.to_array(t).tobytes() for t in here] == [numpy_helper.to_array(t).tobytes() for t in there]
+
+
+@pytest.mark.parametrize("case", block("spectral").cases, ids=lambda case: case.name)
+def test_a_layer_that_convolves_the_channels_of_each_pixel_is_written_directly(case, tmp_path):
+    layer, *_ = instance(block("spectral"), case, "keras", "float32")
+    done = export(layer, tmp_path / "m.onnx", case.shape)
+    assert (done.route, done.nodes) == ("direct", case.nodes)

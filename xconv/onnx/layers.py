@@ -336,7 +336,7 @@ def _dense(w: Pen, c: Any, v: Value) -> Value:
     return activated(w, Value(w.g.Add(y, bias[0]) if bias else y, shape), c.called)
 
 
-CATALOGUE = ("conv", "depthwise", "transposed")  # blocks that are one convolution with paddings that Keras lacks
+CATALOGUE = ("conv", "depthwise", "transposed", "spectral")  # blocks that have settings which Keras lacks
 WORDS = {"cout": "filters", "kernel": "kernel_size", "stride": "strides", "dilation": "dilation_rate",
          "bias": "use_bias", "multiplier": "depth_multiplier", "groups": "groups", "padding_mode": "padding_mode",
          "output_padding": "output_padding"}  # fmt: skip
@@ -357,8 +357,10 @@ def by_room(w: Pen, c: Any, v: Value, shape: tuple[int | None, ...]) -> Value:
     """A convolution of the catalogue, as its block's own ONNX room writes it."""
     from ..block import block
 
-    _channels_last(c)
     subject = block(c.kind)
+    if c.kind == "spectral":
+        return _spectral(w, c, v, shape, subject)
+    _channels_last(c)
     given = {f.name: getattr(c, WORDS[f.name]) for f in fields(subject.spec.Config) if f.name in WORDS}
     given["cin"] = v.shape[-1]
     pads = getattr(c._subject, "pads", None)
@@ -372,6 +374,22 @@ def by_room(w: Pen, c: Any, v: Value, shape: tuple[int | None, ...]) -> Value:
         held["bias"] = w.array(c.bias)
     w.g._given = {**w.g._given} | {f"{path}.{n}".lstrip("."): np.ascontiguousarray(a) for n, a in held.items()}
     return Value(subject.room("onnx").graph(w.g, config, w.first(v), path), shape, True)
+
+
+def _spectral(w: Pen, c: Any, v: Value, shape: tuple[int | None, ...], subject: Any) -> Value:
+    """The same for the one that convolves the channels of each pixel; its weights are those of a layer in it."""
+    called = type(c)(c.along, "conv").called
+    config = subject.spec.Config(
+        v.shape[-1], c.filters, c.kernel_size, c.strides, c.padding, c.dilation_rate, c.use_bias,
+        None if called == "linear" else called,
+    )  # fmt: skip
+    path = w.path(c.along, "kernel")
+    held = {"weight": w.array(c.along.kernel).transpose(kernel_axes(1))}
+    if c.use_bias:
+        held["bias"] = w.array(c.along.bias)
+    w.g._given = {**w.g._given} | {f"{path}.{n}".lstrip("."): np.ascontiguousarray(a) for n, a in held.items()}
+    around = path.rpartition(".")[0]
+    return Value(subject.room("onnx").graph(w.g.scope(around) if around else w.g, config, w.first(v)), shape, True)
 
 
 @layer("Embedding")
