@@ -74,8 +74,9 @@ def holders(trace: Trace, weights_of: Callable[[Any], Mapping[str, Any]]) -> lis
     found: dict[Any, Holder] = {}
     for step in trace.steps:
         if step.kind == "weight":  # the bare tensors of one layer belong together
-            key: Any = ("weight", step.path, bool(step.settings.get("constant")))
-            live: Mapping[str, Any] = {str(step.settings["name"]): step.owner}
+            name = str(step.settings["name"])
+            key: Any = ("weight", step.path, bool(step.settings.get("constant")) and not _statistic(name))
+            live: Mapping[str, Any] = {name: step.owner}
         elif step.owner is not None and not step.settings.get("fused"):
             key, live = id(step.owner), weights_of(step.owner)
         else:
@@ -87,6 +88,11 @@ def holders(trace: Trace, weights_of: Callable[[Any], Mapping[str, Any]]) -> lis
         found[key].weights = {**found[key].weights, **live}
         found[key].steps.append(step)
     return list(found.values())
+
+
+def _statistic(name: str) -> bool:
+    """Is a buffer the running statistics of a normalisation that is written out? They belong to its scale and shift."""
+    return name.rpartition(".")[2] in ("running_mean", "running_var", "moving_mean", "moving_variance", "moving_var")
 
 
 def leaf(holder: Holder, to_numpy: Callable[[Any], np.ndarray]) -> Leaf:

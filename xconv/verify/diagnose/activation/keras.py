@@ -73,12 +73,12 @@ def propose(fault: Fault) -> Iterator[Proposal]:
     wanted = [(s, act) for s in torch_steps if (act := torch_act(s)) is not None]
     present = [(s, act) for s in keras_steps if (act := keras_act(s)) is not None]
     shapes = fault.session.traces[1].shapes
+    yield from _moved(fault, wanted, present, keras_steps)
     if not wanted:  # one too many is simpler than one that was written out
         yield from _surplus(fault, wanted, present, keras_steps)
     yield from _changed(fault, wanted, present, keras_steps)
     if wanted:
         yield from _surplus(fault, wanted, present, keras_steps)
-    yield from _moved(fault, wanted, present, keras_steps)
     yield from _missing(fault, wanted, keras_steps, shapes)
 
 
@@ -133,7 +133,7 @@ def _numbered(fault: Fault) -> Iterator[Act]:
     """Activations with a number of the torch side's own code in them."""
     seen = {1.0}
     for array, _ in offered(fault, torch_steps_of(fault)):
-        if array.size == 1 and (number := float(array.ravel()[0])) > 0 and number not in seen and len(seen) < 8:
+        if array.size == 1 and (number := float(array.ravel()[0])) > 1e-3 and number not in seen and len(seen) < 8:
             seen.add(number)
             yield from ((name, {word: number}) for name, word in _WITH_NUMBER)
 
@@ -194,7 +194,8 @@ def _moved(fault: Fault, wanted: list, present: list, keras_steps: list[Step]) -
         if twin is None or len(step.inputs) != 1:
             continue
         for other in keras_steps:
-            if other.index == step.index or len(other.outputs) != 1 or other.kind == "weight":
+            joins = len(other.inputs) > 1  # before or behind a sum is a matter of wiring
+            if other.index == step.index or len(other.outputs) != 1 or other.kind == "weight" or joins:
                 continue
 
             def apply_(m: Machine, s: Step = step, v: int = other.outputs[0], a: Act = act) -> None:

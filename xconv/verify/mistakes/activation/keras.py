@@ -36,6 +36,10 @@ KINDS = {
     "quick_gelu": lambda name: layers.Activation(quick_gelu, name=name),
     "softplus2": lambda name: layers.Activation(softplus2, name=name),
     "gelu_tanh": lambda name: layers.Activation(gelu_tanh, name=name),
+    "rrelu_mean": lambda name: layers.LeakyReLU(negative_slope=11 / 48, name=name),
+    "softshrink": lambda name: layers.Activation(lambda x: ops.soft_shrink(x, 0.2), name=name),
+    "hardshrink": lambda name: layers.Activation(lambda x: ops.hard_shrink(x, 0.2), name=name),
+    "swish": lambda name: layers.Activation(lambda x: x * ops.sigmoid(1.6 * x), name=name),
 }  # fmt: skip
 
 

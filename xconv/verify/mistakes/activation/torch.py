@@ -10,7 +10,19 @@ KINDS = {
     "selu": nn.SELU, "mish": nn.Mish, "softplus": nn.Softplus, "softplus2": lambda: nn.Softplus(2.0),
     "softplus_low": lambda: nn.Softplus(1.0, 4.0), "tanh": nn.Tanh, "hardsigmoid": nn.Hardsigmoid, "none": nn.Identity,
     "celu": lambda: nn.CELU(0.5), "elu_low": lambda: nn.ELU(0.5), "softsign": nn.Softsign,
+    "rrelu": nn.RReLU, "softshrink": lambda: nn.Softshrink(0.2), "swish": lambda: Swish(1.6),
 }  # fmt: skip
+
+
+class Swish(nn.Module):
+    """Swish with a sharpness of its own, written out."""
+
+    def __init__(self, beta):
+        super().__init__()
+        self.beta = beta
+
+    def forward(self, x):
+        return x * torch.sigmoid(self.beta * x)
 
 
 class Plain(nn.Module):

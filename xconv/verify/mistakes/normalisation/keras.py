@@ -38,6 +38,29 @@ def Residual(
     return model
 
 
+def Own(batch=False, eps=1e-5):
+    class Norm(keras.Layer):
+        """Written out, as in code from before Keras 3."""
+
+        def build(self, shape):
+            c = (shape[-1],)
+            self.gamma = self.add_weight(shape=c, initializer="ones", name="gamma")
+            self.beta = self.add_weight(shape=c, initializer="zeros", name="beta")
+            self.moving_mean = self.add_weight(shape=c, trainable=False, name="moving_mean")
+            self.moving_variance = self.add_weight(shape=c, trainable=False, name="moving_variance")
+
+        def call(self, x):
+            mean, variance = self.moving_mean, self.moving_variance
+            if batch:
+                mean, variance = ops.moments(x, axes=(0, 1, 2))
+            return (x - mean) / ops.sqrt(variance + eps) * self.gamma + self.beta
+
+    image = Input((9, 10, 3))
+    x = layers.Conv2D(8, 3, use_bias=False, name="conv")(image)
+    x = layers.ReLU(name="relu")(Norm(name="bn")(x))
+    return Model(image, layers.Dense(4, name="fc")(layers.GlobalAveragePooling2D(name="pool")(x)))
+
+
 def Groups(groups=4, eps=1e-5, instance_eps=1e-5, instance_groups=-1, by_hand=False):
     class Instance(keras.Layer):
         """Written with ops, as before Keras had the layer."""

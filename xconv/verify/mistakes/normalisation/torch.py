@@ -37,6 +37,19 @@ class Groups(nn.Module):
         return F.silu(self.norm(self.conv2(x)))
 
 
+class Own(nn.Module):
+    """Batch normalisation, for a port that writes its own."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 8, 3, bias=False)
+        self.bn = nn.BatchNorm2d(8)
+        self.fc = nn.Linear(8, 4)
+
+    def forward(self, x):
+        return self.fc(F.relu(self.bn(self.conv(x))).mean((2, 3)))
+
+
 class Next(nn.Module):
     """ConvNeXt's block: depthwise 7x7, layer norm over channels, two dense layers, a scale for each channel."""
 

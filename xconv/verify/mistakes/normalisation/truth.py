@@ -4,6 +4,7 @@ from .. import Case, Net
 
 NETS = {
     "Residual": Net(((3, 3, 8, 10),)),
+    "Own": Net(((2, 3, 9, 10),)),
     "Groups": Net(((2, 3, 15, 13),)),
     "Next": Net(((2, 3, 12, 16),)),
     "Local": Net(((2, 3, 14, 15),)),
@@ -55,4 +56,7 @@ CASES = [
          at=("conv", "standardise conv"), also=("norm.epsilon",)),
     Case("rms_epsilon", "Standard", "norm.epsilon", keras={"eps": 1e-3}, at=("rms", "rms")),
     Case("rms_as_layer_norm", "Standard", "norm.kind", keras={"kind": "layer"}, at=("rms", "rms")),
+    Case("own_norm_by_batch_statistics", "Own", "norm.batch_statistics", keras={"batch": True}, at=("bn", "bn"),
+         also=("norm.kind",)),
+    Case("own_norm_epsilon", "Own", "norm.epsilon", keras={"eps": 1e-3}, at=("bn", "bn"), also=("constant",)),
 ]  # fmt: skip

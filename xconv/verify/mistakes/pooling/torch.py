@@ -40,6 +40,22 @@ class Pyramid(nn.Module):
         return self.fc(torch.cat(pooled, dim=2).transpose(1, 2))
 
 
+class Powers(nn.Module):
+    """Poolings called as functions, one before its activation; a generalised mean at the end."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv1 = nn.Conv2d(3, 6, 3)
+        self.conv2 = nn.Conv2d(6, 8, 3)
+        self.fc = nn.Linear(8, 4)
+
+    def forward(self, x):
+        x = F.max_pool2d(F.selu(self.conv1(x)), 3, 2)
+        x = F.relu(F.avg_pool2d(self.conv2(x), 2))
+        x = x.clamp(min=1e-6).pow(3.0).mean((2, 3)).pow(1 / 3.0)
+        return self.fc(x)
+
+
 class Upsample(nn.Module):
     """A decoder: features resized and joined with finer ones."""
 

@@ -5,6 +5,7 @@ from .. import Case, Net
 NETS = {
     "Pools": Net(((2, 3, 24, 22),)),
     "Pyramid": Net(((2, 3, 9, 13),)),
+    "Powers": Net(((2, 3, 21, 19),)),
     "Upsample": Net(((2, 3, 12, 10),)),
     "Shrink": Net(((2, 3, 20, 23),)),
 }
@@ -41,4 +42,9 @@ CASES = [
          note="torch's nearest takes corners, Keras's takes centres (nearest-exact)"),
     Case("shrink_nearest_by_hand", "Shrink", torch={"mode": "nearest"}, keras={"mode": "corner"}),
     Case("shrink_cubic_for_linear", "Shrink", "resize.mode", keras={"mode": "bicubic"}, at=SHRINK),
+    Case("pool_stride_left_at_the_window", "Powers", "pooling.stride", keras={"stride": None},
+         at=("conv1 conv2", "pool1 conv1"), also=("stride.value",)),
+    Case("activation_before_the_pooling", "Powers", "layer.order", keras={"relu_first": True},
+         at=("conv2 fc", "conv2 pool2")),
+    Case("power_of_the_mean", "Powers", "constant", keras={"power": 2.0}, at=("fc", "gem fc"), also=("pooling.kind",)),
 ]  # fmt: skip

@@ -83,3 +83,22 @@ def Causal(second="causal", dilation=2, layout="channels_last"):
     z = layers.Conv1D(8, 3, padding=second, dilation_rate=dilation, activation="relu", name="conv2")(y)
     z = layers.Conv1D(5, 1, name="out")(layers.Add(name="add")([y, z]))
     return Model(sequence, z if layout == "channels_last" else layers.Permute((2, 1))(z))
+
+
+def Globe(second="wrap"):
+    def wrap(x):
+        x = ops.concatenate([x[:, :, -1:], x, x[:, :, :1]], axis=2)
+        return ops.pad(x, ((0, 0), (1, 1), (0, 0), (0, 0)))
+
+    image = Input((8, 12, 3))
+    x = layers.Conv2D(6, 3, activation="tanh", name="conv1")(wrap(image))
+    x = wrap(x) if second == "wrap" else x
+    x = layers.Conv2D(4, 3, padding="valid" if second == "wrap" else "same", activation="tanh", name="conv2")(x)
+    return Model(image, x)
+
+
+def Chomp(second="causal"):
+    sequence = Input((None, 4))
+    x = layers.Conv1D(8, 3, padding="causal", activation="relu", name="conv1")(sequence)
+    x = layers.Conv1D(8, 3, padding=second, dilation_rate=2, activation="relu", name="conv2")(x)
+    return Model(sequence, layers.Conv1D(5, 1, name="out")(x))

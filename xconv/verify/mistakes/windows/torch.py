@@ -1,5 +1,6 @@
 """Nets whose windows are easily moved, as PyTorch users write them."""
 
+import torch
 from torch import nn
 from torch.nn import functional as F
 
@@ -85,6 +86,36 @@ class Decoder(nn.Module):
         x = F.relu(self.down(x))
         x = F.relu(self.up1(x))
         return self.out(F.relu(self.up2(x)))
+
+
+class Globe(nn.Module):
+    """Maps of the globe: longitudes join at the edge, latitudes end."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv1 = nn.Conv2d(3, 6, 3)
+        self.conv2 = nn.Conv2d(6, 4, 3)
+
+    def forward(self, x):
+        for conv in (self.conv1, self.conv2):
+            x = F.pad(F.pad(x, (1, 1, 0, 0), mode="circular"), (0, 0, 1, 1))
+            x = torch.tanh(conv(x))
+        return x
+
+
+class Chomp(nn.Module):
+    """A causal network as TCNs are written: padded on both sides, then chomped."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv1 = nn.Conv1d(4, 8, 3, padding=2)
+        self.conv2 = nn.Conv1d(8, 8, 3, padding=4, dilation=2)
+        self.out = nn.Conv1d(8, 5, 1)
+
+    def forward(self, x):
+        x = F.relu(self.conv1(x)[:, :, :-2])
+        x = F.relu(self.conv2(x)[:, :, :-4])
+        return self.out(x)
 
 
 class Causal(nn.Module):

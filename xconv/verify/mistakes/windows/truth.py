@@ -9,6 +9,8 @@ NETS = {
     "Even": Net(((2, 3, 9, 10),)),
     "Decoder": Net(((2, 3, 16, 12),)),
     "Causal": Net(((2, 4, 14),)),
+    "Globe": Net(((2, 3, 8, 12),)),
+    "Chomp": Net(((2, 4, 14),)),
 }
 
 STEM = ("stem", "stem_conv stem_bn")
@@ -51,4 +53,7 @@ CASES = [
     Case("causal_dilation_one", "Causal", "dilation", keras={"dilation": 1}, at=("conv2", "conv2"),
          also=("padding.amount",)),
     Case("causal_channels_first_outside", "Causal", keras={"layout": "same"}, note="the port keeps torch's layout"),
+    Case("globe_wraps_once_only", "Globe", "padding.mode", keras={"second": "same"}, at=("conv2", "conv2")),
+    Case("chomp_second_is_same", "Chomp", "padding.side", keras={"second": "same"}, at=("conv2", "conv2"),
+         also=("padding.amount",)),
 ]  # fmt: skip
