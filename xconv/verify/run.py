@@ -368,12 +368,12 @@ class Case:
         changed = False
         if not result.good:
             return
-        held = []
+        held, left_out = [], never_placed(session.alignment, session.transfer)
         for pair in session.alignment.pairs:
             holder = pair[index]
             for name, tensor in holder.weights.items():
                 array = side.to_numpy(tensor)
-                if constant(array) and array.dtype.kind == "f":
+                if constant(array) and array.dtype.kind == "f" and (holder.kind, name) not in left_out:
                     held.append((tensor, array.copy()))
                     side.write(tensor, lively(name if holder.norm else name.replace("weight", "kernel"), array, rng))
                     changed = True
@@ -521,6 +521,17 @@ class Result:
             if self.good:
                 self.apart, self.worst = other.apart, other.worst
             self.good = False
+
+
+def never_placed(alignment: Alignment, transfer: Transfer) -> set[tuple[str, str]]:
+    """Kinds and weights that no layer of the other side has room for: scales that an architecture does without.
+
+    At their neutral value they are no fault; where other layers of the kind have room, the one without is suspect.
+    """
+    of_kind: dict[str, list[set[str]]] = {}
+    for t, _ in alignment.pairs:
+        of_kind.setdefault(t.kind, []).append(set(transfer.lost.get(t, ())))
+    return {(kind, name) for kind, lost in of_kind.items() if len(lost) > 1 for name in set.intersection(*lost)}
 
 
 def _keys(d: Divergence) -> list[tuple]:

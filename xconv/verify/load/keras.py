@@ -14,6 +14,8 @@ from ...frameworks.keras import _name, from_numpy, to_numpy
 from ..sides import Side, made_of
 from ..trace import keras as tracing
 
+LARGE = 1 << 24  # numbers, 128 MiB in float64
+
 
 def instance(model: Any) -> keras.Layer:
     """A layer or model, from one, from a function that makes one, or from a file (`.keras`, `.h5`, `.onnx`).
@@ -89,6 +91,10 @@ def side(model: keras.Layer, cast: Callable[[str], None]) -> Side:
 
     def write(variable: Any, array: np.ndarray) -> None:
         given = compact(array).astype(str(variable.dtype), copy=keras.backend.backend() != "tensorflow")
+        if given.size >= LARGE:
+            variable._value = None  # its old values are not held beside the new ones
+            variable._initialize(from_numpy(given))
+            return
         variable.assign(from_numpy(given))  # which TensorFlow copies, and the others may keep as it is
 
     return Side(
