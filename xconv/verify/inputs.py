@@ -52,10 +52,20 @@ def draw(torch: Side, keras: Any, input_shape: Any, inputs: Any, seed: int) -> A
     rng = np.random.default_rng(seed)
     top = _vocabulary(torch)
     kinds = [_integer(keras, i) if keras is not None else _embeds(torch) for i in range(len(shapes))]
-    return [
-        rng.integers(0, top, size=s) if whole and top else rng.normal(size=s)
-        for s, whole in zip(shapes, kinds, strict=True)
-    ]
+
+    def drawn(kinds: Sequence[bool]) -> Arrays:
+        return [
+            rng.integers(0, top, size=s) if whole and top else rng.normal(size=s)
+            for s, whole in zip(shapes, kinds, strict=True)
+        ]
+
+    xs = drawn(kinds)
+    if top and not getattr(keras, "inputs", None):  # a guess: an embedding may also stand inside, as a table of biases
+        try:
+            torch.run(xs)
+        except XconvError:
+            return drawn([not whole for whole in kinds])
+    return xs
 
 
 def _embeds(torch: Side) -> bool:
