@@ -59,10 +59,15 @@ def Encoder(norm_first=True, eps=1e-5, approximate=False, **attention):
     return Model(image, x)
 
 
-def Reader(causal=True, eps=1e-5, mask_zero=False):
+def Reader(causal=True, eps=1e-5, mask_zero=False, seen=None):
     tokens = Input((7,), dtype="int32")
     x = layers.Embedding(11, 12, mask_zero=mask_zero, name="embed")(tokens)
-    y = layers.MultiHeadAttention(3, 4, name="attn")(x, x, use_causal_mask=causal)
+    attend = layers.MultiHeadAttention(3, 4, name="attn")
+    if seen is None:
+        y = attend(x, x, use_causal_mask=causal)
+    else:
+        mask = ops.expand_dims(ops.not_equal(tokens, 0) if seen == "words" else ops.equal(tokens, 0), 1)
+        y = attend(x, x, attention_mask=mask, use_causal_mask=causal)
     x = layers.LayerNormalization(epsilon=eps, name="norm")(layers.Add(name="add")([x, y]))
     return Model(tokens, layers.Dense(11, name="head")(x))
 
@@ -80,3 +85,11 @@ def Cross(scale=True, exchanged=False):
     y = layers.Permute((2, 1, 3), name="merge")(ops.matmul(scores, v))
     y = layers.Dense(8, name="out")(layers.Reshape((5, 12), name="flat")(y))
     return Model([x, memory], layers.Add(name="add")([x, y]))
+
+
+def Decoder(order="vk"):
+    x, memory = Input((5, 8)), Input((7, 8))
+    keys = layers.Add(name="placed")([memory, layers.Dense(8, activation="tanh", name="place")(memory)])
+    given = (memory, keys) if order == "vk" else (keys, memory)
+    y = layers.MultiHeadAttention(2, 4, name="attn")(x, *given)
+    return Model([x, memory], layers.Dense(3, name="out")(layers.Add(name="add")([x, y])))

@@ -47,18 +47,19 @@ class Encoder(nn.Module):
 class Reader(nn.Module):
     """Tokens, a causal multi-head layer of the framework, a head."""
 
-    def __init__(self, causal=True, padding=None):
+    def __init__(self, causal=True, padding=None, hidden=None):
         super().__init__()
         self.embed = nn.Embedding(11, 12, padding_idx=padding)
         self.attn = nn.MultiheadAttention(12, 3, batch_first=True)
         self.norm = nn.LayerNorm(12)
         self.head = nn.Linear(12, 11)
-        self.causal = causal
+        self.causal, self.hidden = causal, hidden
 
     def forward(self, tokens):
         x = self.embed(tokens)
         mask = torch.ones(x.shape[1], x.shape[1], dtype=torch.bool, device=x.device).triu(1) if self.causal else None
-        y, _ = self.attn(x, x, x, attn_mask=mask, need_weights=False)
+        hidden = None if self.hidden is None else tokens == self.hidden
+        y, _ = self.attn(x, x, x, attn_mask=mask, key_padding_mask=hidden, need_weights=False)
         return self.head(self.norm(x + y))
 
 
@@ -76,3 +77,16 @@ class Cross(nn.Module):
         )
         y = F.scaled_dot_product_attention(q, k, v)
         return x + self.out(y.transpose(1, 2).flatten(2))
+
+
+class Decoder(nn.Module):
+    """Queries attend to a memory whose keys carry positions and whose values do not."""
+
+    def __init__(self):
+        super().__init__()
+        self.place = nn.Linear(8, 8)
+        self.attn = nn.MultiheadAttention(8, 2, batch_first=True)
+        self.out = nn.Linear(8, 3)
+
+    def forward(self, x, memory):
+        return self.out(x + self.attn(x, memory + torch.tanh(self.place(memory)), memory)[0])

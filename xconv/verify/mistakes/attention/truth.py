@@ -5,6 +5,7 @@ from .. import Case, Net
 NETS = {
     "Encoder": Net(((2, 3, 8, 16),)),
     "Reader": Net(((2, 7),), classes=11),
+    "Decoder": Net(((2, 5, 8), (2, 7, 8)), layout="same"),
     "Cross": Net(((2, 5, 8), (2, 9, 6)), layout="same"),
 }
 
@@ -33,6 +34,12 @@ CASES = [
          also=("attention.mask",)),
     Case("reader_open_on_both", "Reader", torch={"causal": False}, keras={"causal": False}),
     Case("reader_norm_epsilon", "Reader", "norm.epsilon", keras={"eps": 1e-3}, at=("norm", "norm")),
+    Case("reader_hides_padding", "Reader", torch={"hidden": 0, "causal": False},
+         keras={"seen": "words", "causal": False}),
+    Case("reader_sees_padding_only", "Reader", "attention.mask", torch={"hidden": 0, "causal": False},
+         keras={"seen": "padding", "causal": False}, at=("attn", "attn")),
+    Case("decoder_keys_for_values", "Decoder", "wiring.operand_order", keras={"order": "kv"}, at=("attn", "attn"),
+         also=("wiring.skip_source",)),
     Case("cross_unscaled", "Cross", "attention.scale", keras={"scale": False},
          at=("q k v out", "q_heads k_heads scores matmul"), also=("wiring.scale",)),
 ]  # fmt: skip

@@ -21,10 +21,11 @@ def Tagger(cell="gru", both=False, last="output", backwards=False, merge="concat
     return Model(sequence, layers.Dense(4, name="fc")(x))
 
 
-def Words(mask_zero=False, offset=0, padding="same"):
+def Words(mask_zero=False, offset=0, padding="same", scaled=False):
     words = Input((8,), dtype="int32")
     shifted = layers.Lambda(lambda t: ops.mod(t + offset, 13), name="shift")(words) if offset else words
     x = layers.Embedding(13, 8, mask_zero=mask_zero, name="embed")(shifted)
+    x = layers.Rescaling(8**0.5, name="root")(x) if scaled else x
     y = layers.Conv1D(10, 3, padding=padding, activation="relu", name="conv")(x)
     y = layers.GlobalMaxPooling1D(name="max")(y)
     x = layers.Concatenate(name="cat")([y, layers.GlobalAveragePooling1D(name="mean")(x)])
@@ -38,3 +39,19 @@ def Columns(order="channels_first", by="columns"):
             ("rows", "channels_first"): (1, 3, 2)}[by, order]  # fmt: skip
     x = layers.Reshape((-1, 16), name="steps")(layers.Permute(axes, name="turn")(x))
     return Model(image, layers.Dense(5, name="fc")(layers.LSTM(6, return_sequences=True, name="rnn")(x)))
+
+
+def Deep(by_hand=False, turned=True, second_reset=True):
+    def level(x, name, reset=True):
+        def gru(way, backwards=False):
+            return layers.GRU(6, return_sequences=True, go_backwards=backwards, reset_after=reset, name=f"{name}_{way}")
+
+        if not by_hand:
+            return layers.Bidirectional(gru("both"), name=name)(x)
+        there, back = gru("there")(x), gru("back", True)(x)
+        back = layers.Lambda(lambda t: ops.flip(t, axis=1), name=f"{name}_flip")(back) if turned else back
+        return layers.Concatenate(name=name)([there, back])
+
+    sequence = Input((9, 5))
+    x = level(level(sequence, "first"), "second", second_reset)
+    return Model(sequence, layers.Dense(4, name="fc")(x))

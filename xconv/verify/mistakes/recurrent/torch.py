@@ -31,14 +31,15 @@ class Tagger(nn.Module):
 class Words(nn.Module):
     """Embedded words, a convolution over them, their mean."""
 
-    def __init__(self):
+    def __init__(self, scaled=False):
         super().__init__()
+        self.scale = 8**0.5 if scaled else 1.0
         self.embed = nn.Embedding(13, 8)
         self.conv = nn.Conv1d(8, 10, 3, padding=1)
         self.fc = nn.Linear(10 + 8, 3)
 
     def forward(self, words):
-        x = self.embed(words)
+        x = self.embed(words) * self.scale
         y = torch.relu(self.conv(x.transpose(1, 2))).amax(2)
         return self.fc(torch.cat([y, x.mean(1)], dim=1))
 
@@ -55,4 +56,16 @@ class Columns(nn.Module):
     def forward(self, x):
         x = torch.tanh(self.conv(x))
         x = x.permute(0, 3, 1, 2).flatten(2)
+        return self.fc(self.rnn(x)[0])
+
+
+class Deep(nn.Module):
+    """Two recurrent levels, each in both directions, in one layer."""
+
+    def __init__(self):
+        super().__init__()
+        self.rnn = nn.GRU(5, 6, num_layers=2, bidirectional=True, batch_first=True)
+        self.fc = nn.Linear(12, 4)
+
+    def forward(self, x):
         return self.fc(self.rnn(x)[0])

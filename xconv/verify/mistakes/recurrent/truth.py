@@ -5,6 +5,7 @@ from .. import Case, Net
 NETS = {
     "Tagger": Net(((2, 9, 5),), layout="same"),
     "Words": Net(((2, 8),), classes=13),
+    "Deep": Net(((2, 9, 5),), layout="same"),
     "Columns": Net(((2, 1, 4, 4),)),
 }
 
@@ -41,6 +42,14 @@ CASES = [
     Case("words_mask_zero", "Words", "embedding.mask", keras={"mask_zero": True},
          at=("embed conv fc", "embed mean max cat conv")),
     Case("words_shifted_by_one", "Words", "embedding.offset", keras={"offset": 1}, at=("embed", "shift embed")),
+    Case("words_scale_on_both", "Words", torch={"scaled": True}, keras={"scaled": True}),
+    Case("words_scale_forgotten", "Words", "wiring.scale", torch={"scaled": True},
+         at=("embed conv fc", "embed mean conv cat"), also=("layer.missing", "constant")),
+    Case("deep_by_hand", "Deep", keras={"by_hand": True}),
+    Case("deep_second_level_resets_before", "Deep", "recurrent.reset_after", keras={"second_reset": False},
+         at=("rnn", "second second_both"), also=("recurrent.bias",)),
+    Case("deep_not_turned_back", "Deep", "recurrent.direction", keras={"by_hand": True, "turned": False},
+         at=("rnn fc", "first first_back second second_back second_there fc"), also=("layer.missing",)),
     Case("columns_rows_before_channels", "Columns", "layout.flatten", keras={"order": "rows_first"},
          at=("conv rnn", "turn steps rnn"), also=("layout.reshape",)),
     Case("columns_read_as_rows", "Columns", "layout.transposed_space", keras={"by": "rows"},

@@ -1,7 +1,7 @@
 """The same nets as Keras users write them; the keyword arguments are what people get wrong."""
 
 import keras
-from keras import layers
+from keras import layers, ops
 
 Input, Model = keras.Input, keras.Model
 
@@ -91,3 +91,28 @@ def Excite(first="activation", gate="sigmoid", squeeze="mean"):
     if first != "activation":
         x = layers.Activation("silu", name="act")(x)
     return Model(image, layers.Conv2D(4, 1, name="project")(x))
+
+
+def Spread(chained=False, tall_first=False, joined="sum", descriptors="max first"):
+    def factor(x, name, kernel):
+        x = layers.Conv2D(6, kernel, padding="same", use_bias=False, name=f"{name}_conv")(x)
+        return layers.ReLU(name=f"{name}_act")(layers.BatchNormalization(epsilon=1e-5, name=f"{name}_bn")(x))
+
+    image = Input((12, 12, 3))
+    x = source = layers.Conv2D(6, 3, padding="same", activation="relu", name="entry")(image)
+    found = []
+    for r in (1, 2, 3):
+        x = layers.Conv2D(6, 3, padding="same", dilation_rate=r, activation="relu", name=f"branch_{r}")(
+            x if chained else source
+        )
+        found.append(x)
+    x = layers.Conv2D(6, 1, activation="relu", name="mix")(layers.Concatenate(name="cat")(found))
+    factors = [("wide", (1, 3)), ("tall", (3, 1))]
+    for name, kernel in reversed(factors) if tall_first else factors:
+        x = factor(x, name, kernel)
+    mean, most = ops.mean(x, axis=(1, 2), keepdims=True), ops.max(x, axis=(1, 2), keepdims=True)
+    x = x * ops.tanh(mean + most if joined == "sum" else ops.maximum(mean, most))
+    two = [ops.max(x, axis=-1, keepdims=True), ops.mean(x, axis=-1, keepdims=True)]
+    two = layers.Concatenate(name="two")(two if descriptors == "max first" else two[::-1])
+    gate = layers.Conv2D(1, 3, padding="same", activation="sigmoid", name="gate")(two)
+    return Model(image, layers.Dense(4, name="fc")(layers.GlobalAveragePooling2D(name="pool")(x * gate)))

@@ -94,3 +94,25 @@ class Excite(nn.Module):
         x = F.silu(self.conv(x))
         gate = torch.sigmoid(self.up(F.silu(self.down(x.mean((2, 3), keepdim=True)))))
         return self.project(x * gate)
+
+
+class Spread(nn.Module):
+    """Dilated branches over one tensor, kernels in two factors, a gate from two descriptors."""
+
+    def __init__(self):
+        super().__init__()
+        self.entry = nn.Conv2d(3, 6, 3, padding=1)
+        self.branches = nn.ModuleList(nn.Conv2d(6, 6, 3, padding=r, dilation=r) for r in (1, 2, 3))
+        self.mix = nn.Conv2d(18, 6, 1)
+        self.wide = nn.Sequential(nn.Conv2d(6, 6, (1, 3), padding=(0, 1), bias=False), nn.BatchNorm2d(6))
+        self.tall = nn.Sequential(nn.Conv2d(6, 6, (3, 1), padding=(1, 0), bias=False), nn.BatchNorm2d(6))
+        self.gate = nn.Conv2d(2, 1, 3, padding=1)
+        self.fc = nn.Linear(6, 4)
+
+    def forward(self, x):
+        x = F.relu(self.entry(x))
+        x = F.relu(self.mix(torch.cat([F.relu(b(x)) for b in self.branches], 1)))
+        x = F.relu(self.tall(F.relu(self.wide(x))))
+        x = x * torch.tanh(x.mean((2, 3), keepdim=True) + x.amax((2, 3), keepdim=True))
+        gate = torch.sigmoid(self.gate(torch.cat([x.amax(1, keepdim=True), x.mean(1, keepdim=True)], 1)))
+        return self.fc((x * gate).mean((2, 3)))

@@ -8,6 +8,7 @@ NETS = {
     "UNet": Net(((2, 3, 12, 16),)),
     "Twins": Net(((2, 3, 10, 9), (2, 3, 10, 9))),
     "Excite": Net(((2, 3, 10, 10),)),
+    "Spread": Net(((2, 3, 12, 12),)),
 }
 
 ADD = ("conv2 conv2.1 fc", "conv2_bn add relu3 relu1 stem_bn conv1_bn")
@@ -49,4 +50,14 @@ CASES = [
     Case("excite_hard_gate", "Excite", "activation.kind", keras={"gate": "hard_sigmoid"}, at=("up", "up one times")),
     Case("excite_by_maximum", "Excite", "pooling.kind", keras={"squeeze": "max"},
          at=("conv conv.1 down", "squeeze down"), also=("layer.kind",)),
+    Case("branches_chained", "Spread", "wiring.skip_source", keras={"chained": True},
+         at=("branches.1 branches.0", "branch_2 branch_1"),
+         more=(("wiring.skip_source", ("branches.2 branches.1", "branch_3 branch_2")),)),
+    Case("factors_in_the_other_order", "Spread", "layer.order", keras={"tall_first": True},
+         at=("wide wide.0 tall tall.0 mix", "wide_conv tall_conv tall_act mix")),
+    Case("descriptors_exchanged", "Spread", "wiring.concat_order", keras={"descriptors": "mean first"},
+         at=("gate", "two gate")),
+    Case("two_faults_on_one_way", "Spread", "wiring.operator", keras={"joined": "max", "descriptors": "mean first"},
+         at=("tall tall.1 gate", "maximum tall_act two gate tanh"),
+         more=(("wiring.concat_order", ("gate", "two gate")),)),
 ]  # fmt: skip
