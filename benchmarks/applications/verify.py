@@ -85,7 +85,7 @@ NETS = {
         act("", "relu", "LeakyReLU", 0.1), mode("layer2.3.conv2", "reflect"), eps("layer4.0.downsample.1"),
     )),
     "MobileNetV2": Net("mobilenet:MobileNetV2", (
-        same("features", "0", 3), eps("features.7.conv.4", 1e-5), act("features.15.conv", "5", "ReLU"),
+        same("features", "0", 3), act("features", "2", "ReLU"), eps("features.7.conv.4", 1e-5),
     )),
     "DenseNet121": Net("densenet:DenseNet", (
         eps("features.norm0"), act("features.denseblock2.denselayer5", "relu2", "SiLU"),
