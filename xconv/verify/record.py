@@ -257,6 +257,11 @@ def compare_files(a: Path, b: Path) -> Report:
     if len(torch.trace.results) != len(keras.trace.results):
         raise XconvError(f"torch gave {len(torch.trace.results)} outputs, Keras {len(keras.trace.results)}")
     divergences = [] if good else _parted(found, torch, keras)
+    if divergences:
+        notes.append(
+            "recorded runs tell where the sides part, not why: a cause is proven by running a model with its remedy. "
+            "Where both can be loaded, `xconv verify TORCH KERAS --inputs x.npz` names the causes"
+        )
     alone = {"torch": tuple(h.path for h in found.torch_alone), "keras": tuple(h.path for h in found.keras_alone)}
     verdict = Verdict.DIFFERENT if not good else Verdict.UNPROVEN if any(alone.values()) else Verdict.EQUIVALENT
     return Report(
@@ -304,7 +309,7 @@ def _parted(found: Any, torch: Recorded, keras: Recorded) -> list[Divergence]:
                         place(step),
                         _apart(torch.values.get(ours.outputs[0]), keras.values.get(step.outputs[0])),
                         "recorded",
-                        explanation=f"cause not identified: {step.name} {how}; compare the live models to prove one",
+                        explanation=f"cause not identified: {step.name} {how}; `xconv verify TORCH KERAS` on the live models names one",
                     )
                 )
             echo = not gave
