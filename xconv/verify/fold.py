@@ -8,6 +8,7 @@ of the last place; what is further off is a finding, and an epsilon that explain
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 
 import numpy as np
 
@@ -247,20 +248,21 @@ def twins(ts: Sequence[Holder], ks: Sequence[Holder], torch: Side, keras: Side, 
     if not weights:
         at = {k.path: k for k in ks}
         return {t.path: t.path for t in ts if t.path in at and row_for(t, at[t.path]) is not None}
-    sizes = [{h: sum(float(np.abs(a).sum()) for a in leaf(h, side.to_numpy).weights.values()) for h in found}
-             for found, side in ((ts, torch), (ks, keras))]  # fmt: skip
-    found = [
-        (t, k) for t, x in sizes[0].items() for k, y in sizes[1].items()
-        if (abs(x - y) <= 1e-5 * abs(x) and _equal(leaf(t, torch.to_numpy), leaf(k, keras.to_numpy), row_for(t, k)))
-        or _near(numbers(t, leaf(t, torch.to_numpy).weights), numbers(k, leaf(k, keras.to_numpy).weights))
-    ]  # fmt: skip
+    read = [{h: leaf(h, side.to_numpy) for h in found} for found, side in ((ts, torch), (ks, keras))]
+    sums = [{h: sum(float(np.abs(a).sum()) for a in one.weights.values()) for h, one in side.items()} for side in read]
+    norms = [{h: numbers(h, one.weights) for h, one in side.items()} for side in read]
+    found = []
+    for t, k in product(ts, ks):
+        x, y, a, b = sums[0][t], sums[1][k], norms[0][t], norms[1][k]
+        if (abs(x - y) <= 1e-5 * abs(x) and _equal(read[0][t], read[1][k], row_for(t, k))) or _near(a, b):
+            found.append((t, k))
     once_t, once_k = Counter(t for t, _ in found), Counter(k for _, k in found)
     return {t.path: k.path for t, k in found if once_t[t] == once_k[k] == 1}
 
 
 def _near(a: Norm | None, b: Norm | None) -> bool:
     """Do two normalisations do about the same, one of them as a scale and a shift?"""
-    if a is None or b is None or a.gamma.shape != b.gamma.shape or bool(a.epsilon) == bool(b.epsilon):
+    if a is None or b is None or len(a.gamma) != len(b.gamma) or bool(a.epsilon) == bool(b.epsilon):
         return False
     one, zero = np.ones_like(a.gamma), np.zeros_like(a.gamma)
     pairs = zip(folded(one, zero, a, 0), folded(one, zero, b, 0), strict=True)
