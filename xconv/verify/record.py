@@ -309,7 +309,8 @@ def _parted(found: Any, torch: Recorded, keras: Recorded) -> list[Divergence]:
                         place(step),
                         _apart(torch.values.get(ours.outputs[0]), keras.values.get(step.outputs[0])),
                         "recorded",
-                        explanation=f"cause not identified: {step.name} {how}; `xconv verify TORCH KERAS` on the live models names one",
+                        explanation=f"cause not identified: {step.name} {how}; "
+                        "`xconv verify TORCH KERAS` on the live models names one",
                     )
                 )
             echo = not gave
