@@ -74,7 +74,8 @@ def _blocks(fault: Fault) -> Iterator[Proposal]:
         return
     trace = session.traces[0]
     partner = {id(s): (a, b) for a, b in session.alignment.pairs if len(a.steps) == len(b.steps) == 1 for s in a.steps}
-    chain, between, value = [], 0, fault.torch_value
+    chain: list[Step] = []
+    between, value = 0, fault.torch_value
     while (maker := trace.producer(value)) is not None and maker.inputs and len(chain) < 8:
         if id(maker) in partner:
             chain.append(maker)
