@@ -449,7 +449,7 @@ def momentum(session: Session) -> tuple[list[Divergence], list[str]]:
         if not t.kind.startswith("BatchNorm") or k.kind != "BatchNormalization" or "moving_mean" not in k.weights:
             continue
         share, kept = t.step.settings.get("momentum"), k.step.settings["momentum"]
-        if None in (share, kept) or abs(kept - (1 - share)) < 1e-9 or "running_mean" not in t.weights:
+        if share is None or kept is None or abs(kept - (1 - share)) < 1e-9 or "running_mean" not in t.weights:
             continue
         if (share, kept) == (0.1, 0.99):
             notes.append(
