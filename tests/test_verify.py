@@ -211,3 +211,23 @@ def test_what_cannot_be_run_is_one_sentence():
 
 def test_the_package_may_be_called():
     assert v(torch_net, keras_net, SHAPE, probes=False).verdict == "equivalent"
+
+
+class Hungry(nn.Module):
+    """Runs out of memory with more than two samples."""
+
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Linear(4, 3)
+
+    def forward(self, x):
+        if x.shape[0] > 2:
+            raise MemoryError("DefaultCPUAllocator: can't allocate memory")
+        return self.fc(x)
+
+
+def test_a_probe_that_lacks_memory_is_run_smaller_and_said():
+    report = verify(Hungry, lambda: keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)]), (2, 4))
+    assert report.verdict.value == "equivalent"
+    assert "batch +1" in report.compared["probes"]
+    assert any("not enough memory, run with a batch of 1" in note for note in report.notes)

@@ -1,7 +1,7 @@
 """Runs beside the first one: other magnitudes, sizes and batches, random weights for neutral ones, the user's call."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -54,6 +54,28 @@ def probes(xs: Arrays, seed: int, small: bool) -> Iterator[Probe]:
         yield Probe("batch +1", [_like(x, (x.shape[0] + 1, *x.shape[1:]), rng) for x in xs], optional=True)
         if floats:
             yield Probe("magnitude x0.001", _scaled(xs, 1e-3))
+
+
+_EXHAUSTED = (
+    "can't allocate memory", "out of memory", "oom when allocating", "resourceexhausted", "unable to allocate",
+    "memoryerror", "bad_alloc",
+)  # fmt: skip
+
+
+def exhausted(error: BaseException | None) -> bool:
+    """Was it memory that a run lacked? Each framework says it in its own words."""
+    while error is not None:
+        said = f"{type(error).__name__} {error}".lower()
+        if isinstance(error, MemoryError) or any(words in said for words in _EXHAUSTED):
+            return True
+        error = error.__cause__
+    return False
+
+
+def smaller(probe: Probe) -> Probe | None:
+    """The same probe with half the batch; None if there is nothing to halve."""
+    count = min(x.shape[0] for x in probe.inputs)
+    return replace(probe, inputs=[x[: count // 2] for x in probe.inputs]) if count > 1 else None
 
 
 def constant(array: np.ndarray) -> bool:

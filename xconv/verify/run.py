@@ -306,10 +306,23 @@ class Case:
 
     def _differently(self, result: "Result", probe: Any) -> None:
         from .inputs import declared
+        from .probes import exhausted, smaller
 
         training = None if probe.default_call else False
         fitting = declared(self.keras.model, self.arrange(probe.inputs))
-        runs = self._runs(probe.inputs, training) if fitting else None
+        runs = None
+        while fitting and runs is None:
+            try:
+                runs = self.torch.run(probe.inputs), self.keras.run(self.arrange(probe.inputs), training)
+            except XconvError as error:
+                if not exhausted(error):
+                    break
+                less = smaller(probe)
+                how = f"run with a batch of {less.inputs[0].shape[0]} instead" if less else "not run"
+                result.notes.append(f"probe {probe.name}: not enough memory, {how}")
+                if less is None:
+                    return
+                probe = less
         if runs is None:
             result.notes.append(f"probe {probe.name}: not allowed by the models")
             return
