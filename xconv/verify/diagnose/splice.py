@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from ..compare import Fault
+from ..compare import Fault, Session
+from ..holders import Holder
 from ..match import Move, laid_out, moves
 from ..model import Ref, Step
 from ..sorts import QUIET, sort
@@ -120,7 +121,7 @@ def propose(fault: Fault) -> Iterator[Proposal]:
     ]  # fmt: skip
     yield from _added(fault, ours, known, held_t)
     for _, _, a, b in sorted(plans, key=lambda p: p[:2])[:MOST]:
-        if len(a.steps) > 4 or len(b.steps) > 6:
+        if len(a.steps) > (16 if _partnerless(session, a) else 4) or len(b.steps) > 6:
             continue
         shape = a.step.shapes[0]
         ways = list(islice(moves(shape, b.step.shapes[0]), 4))
@@ -142,7 +143,7 @@ def _added(fault: Fault, ours: list[Step], known: dict[int, tuple[int, Move]], h
             here[value] = (fault.target, move)
     fed = session.T.below(session.traces[0].inputs)
     cone = _cone(ours, last, {*known, *here}, lambda v: v in fed)
-    if cone is None or len(cone.steps) > 4 or not set(cone.leaves) & set(here):
+    if cone is None or len(cone.steps) > (16 if _partnerless(session, cone) else 4) or not set(cone.leaves) & set(here):
         return
     both = {**known, **here}
     reference = session.t(fault.torch_value)
@@ -162,6 +163,8 @@ def _proposal(fault: Fault, a: Cone, b: Cone | None, known: dict[int, tuple[int,
         return session.keras.from_numpy(np.ascontiguousarray(move(machine.value(a.step.outputs[0]))))
 
     code = a.step.code or a.step.made
+    missing = _partnerless(session, a)
+    at = missing[0].step if missing else a.step
     if b is None:
         cause, says = _lacking(fault, a, [k for k, _ in leaves])
         near = fault.keras_step or session.K.origin(fault.target)
@@ -170,12 +173,12 @@ def _proposal(fault: Fault, a: Cone, b: Cone | None, known: dict[int, tuple[int,
         return Proposal(
             cause, says, f"compute {_words(a)}{f', as torch in `{code}`' if code else ''}{quoted(near)}",
             lambda m: _put(m, fault, run, [k for k, _ in leaves], alone),
-            a.step, near,
+            at, near,
         )  # fmt: skip
     cause, says = _said(fault, a, b, {k for k, _ in leaves})
     return Proposal(
         cause, says, f"compute {_words(a)}{f', as torch in `{code}`' if code else ''}, instead{quoted(b.step)}",
-        lambda m: define(m, b.step.outputs[0], run, *(k for k, _ in leaves)), a.step, b.step,
+        lambda m: define(m, b.step.outputs[0], run, *(k for k, _ in leaves)), at, b.step,
     )  # fmt: skip
 
 
@@ -193,8 +196,17 @@ def _put(machine: Any, fault: Fault, run: Callable[..., Any], leaves: list[int],
     machine.__dict__["target"] = new
 
 
+def _partnerless(session: Session, cone: Cone) -> list[Holder]:
+    """Layers with weights on the way that the other side does not have."""
+    indices = {s.index for s in cone.steps}
+    alone = session.alignment.torch_alone if cone.step.side == "torch" else session.alignment.keras_alone
+    return [h for h in alone if h.kind != "weight" and any(s.index in indices for s in h.steps)]
+
+
 def _lacking(fault: Fault, a: Cone, leaves: list[int]) -> tuple[str, str]:
     trace = fault.session.traces[1]
+    if missing := _partnerless(fault.session, a):
+        return "layer.missing", f"Keras has no counterpart of {', '.join(map(str, missing))}"
     sorts = {n for s in a.steps if (n := sort(s)) not in QUIET and n != "shape"}
     names = [m.name if (m := trace.producer(v)) else "the input" for v in leaves]
     says = f"torch computes {_words(a)} from {', '.join(names)}; Keras does not"
@@ -254,6 +266,10 @@ def _words(cone: Cone) -> str:
 
 def _said(fault: Fault, a: Cone, b: Cone, leaves: set[int]) -> tuple[str, str]:
     """Which cause an exchange of steps amounts to."""
+    if missing := _partnerless(fault.session, a):
+        return "layer.missing", f"Keras has no counterpart of {', '.join(map(str, missing))}"
+    if surplus := _partnerless(fault.session, b):
+        return "layer.surplus", f"torch has no counterpart of {', '.join(map(str, surplus))}"
     ours = Counter(n for s in a.steps if (n := sort(s)) not in QUIET)
     theirs = Counter(n for s in b.steps if (n := sort(s)) not in QUIET)
     for shape in ("shape",):  # layouts differ as a matter of course
