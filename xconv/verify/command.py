@@ -201,8 +201,15 @@ def record(
     from ..named import found_of as load
     from .record import write
 
+    def opened() -> Any:
+        if not source.endswith(".onnx"):
+            return load(source)
+        from .load.torch import opened as seated  # an ONNX file takes the torch seat
+
+        return seated(source)
+
     write(
-        load(source),
+        opened(),
         out,
         [shape(s) for s in input] if input else None,
         _inputs(inputs) if inputs else None,
