@@ -93,7 +93,7 @@ def Excite(first="activation", gate="sigmoid", squeeze="mean"):
     return Model(image, layers.Conv2D(4, 1, name="project")(x))
 
 
-def Spread(chained=False, tall_first=False, joined="sum", descriptors="max first"):
+def Spread(chained=False, tall_first=False, left_out="", joined="sum", descriptors="max first"):
     def factor(x, name, kernel):
         x = layers.Conv2D(6, kernel, padding="same", use_bias=False, name=f"{name}_conv")(x)
         return layers.ReLU(name=f"{name}_act")(layers.BatchNormalization(epsilon=1e-5, name=f"{name}_bn")(x))
@@ -107,7 +107,7 @@ def Spread(chained=False, tall_first=False, joined="sum", descriptors="max first
         )
         found.append(x)
     x = layers.Conv2D(6, 1, activation="relu", name="mix")(layers.Concatenate(name="cat")(found))
-    factors = [("wide", (1, 3)), ("tall", (3, 1))]
+    factors = [f for f in (("wide", (1, 3)), ("tall", (3, 1))) if f[0] != left_out]
     for name, kernel in reversed(factors) if tall_first else factors:
         x = factor(x, name, kernel)
     mean, most = ops.mean(x, axis=(1, 2), keepdims=True), ops.max(x, axis=(1, 2), keepdims=True)
