@@ -73,13 +73,13 @@ def propose(fault: Fault) -> Iterator[Proposal]:
     wanted = [(s, act) for s in torch_steps if (act := torch_act(s)) is not None]
     present = [(s, act) for s in keras_steps if (act := keras_act(s)) is not None]
     shapes = fault.session.traces[1].shapes
-    yield from _moved(fault, wanted, present, keras_steps)
     if not wanted:  # one too many is simpler than one that was written out
         yield from _surplus(fault, wanted, present, keras_steps)
     yield from _changed(fault, wanted, present, keras_steps)
     if wanted:
         yield from _surplus(fault, wanted, present, keras_steps)
     yield from _missing(fault, wanted, keras_steps, shapes)
+    yield from _moved(fault, wanted, present, keras_steps)
 
 
 def _old(step: Step) -> str:

@@ -77,14 +77,17 @@ class AlignCorners(keras.Layer):
 
 
 def Powers(stride=2, relu_first=False, power=3.0):
+    class GeneralisedMean(keras.Layer):
+        def call(self, x):
+            return ops.mean(ops.maximum(x, 1e-6) ** power, axis=(1, 2)) ** (1 / power)
+
     image = Input((21, 19, 3))
     x = layers.Conv2D(6, 3, activation="selu", name="conv1")(image)
     x = layers.MaxPooling2D(3, stride, name="pool1")(x)
     x = layers.Conv2D(8, 3, activation="relu" if relu_first else None, name="conv2")(x)
     x = layers.AveragePooling2D(2, name="pool2")(x)
     x = x if relu_first else layers.ReLU(name="act2")(x)
-    x = layers.Lambda(lambda x: ops.mean(ops.maximum(x, 1e-6) ** power, axis=(1, 2)) ** (1 / power), name="gem")(x)
-    return Model(image, layers.Dense(4, name="fc")(x))
+    return Model(image, layers.Dense(4, name="fc")(GeneralisedMean(name="gem")(x)))
 
 
 def Upsample(how="bilinear"):

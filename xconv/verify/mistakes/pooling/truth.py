@@ -45,6 +45,6 @@ CASES = [
     Case("pool_stride_left_at_the_window", "Powers", "pooling.stride", keras={"stride": None},
          at=("conv1 conv2", "pool1 conv1"), also=("stride.value",)),
     Case("activation_before_the_pooling", "Powers", "layer.order", keras={"relu_first": True},
-         at=("conv2 fc", "conv2 pool2")),
+         at=("conv2 fc", "conv2 pool2"), also=("activation.surplus",), note="the clamp behind does what the ReLU did"),
     Case("power_of_the_mean", "Powers", "constant", keras={"power": 2.0}, at=("fc", "gem fc"), also=("pooling.kind",)),
 ]  # fmt: skip
