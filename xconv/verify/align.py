@@ -95,14 +95,17 @@ def _before(trace: Trace, nodes: Sequence[Holder]) -> list[frozenset[str]]:
     at = {step.index for h in nodes for step in h.steps}
     plain = {"activation", "pad", "shape", *QUIET}
     sorts: dict[int, frozenset[str]] = {}
+    nearest: dict[int, str] = {}  # what stands right in front: a pooling far above feeds all that is joined below it
     for step in trace.steps:
         above = frozenset().union(*(sorts.get(v, frozenset()) for v in step.inputs))
         word = sort(step)
+        near = next((nearest[v] for v in step.inputs if v in nearest), "") if word in plain else f"from {word}"
         for v in step.outputs:
             sorts[v] = frozenset() if step.index in at else above | ({word} - plain)
+            nearest[v] = "" if step.index in at else near
     users = {v: sort(s) for s in trace.steps for v in s.inputs if s.index not in at}
     return [
-        frozenset().union(*(sorts.get(v, frozenset()) for v in h.step.inputs))
+        frozenset().union(*(sorts.get(v, frozenset()) | ({nearest.get(v, "")} - {""}) for v in h.step.inputs))
         | {f"to {users[v]}" for v in h.step.outputs if v in users and users[v] not in plain}
         for h in nodes
     ]

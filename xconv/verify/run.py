@@ -27,7 +27,7 @@ from .transfer import Carrier, Transfer, carry_all
 MODES = ("auto", "from-torch", "from-keras", "as-is")
 LAWS = 1e-2  # beyond this no rounding of a constant to float32 explains a difference of the outputs
 NARROW = 1500 * 2.0**-24  # sums of so many terms in float32
-SMALL = 1 << 23  # numbers in all values of a run: a large model is probed less
+SMALL = 1 << 23  # numbers in all values of a run: with a large model less is tried
 LAYOUTS = ("auto", "channels_last", "same")
 
 
@@ -125,6 +125,7 @@ class Case:
 
     def pair(self, T: Trace, K: Trace) -> tuple[Alignment, Transfer]:
         """Pair the layers of two traces and carry the weights."""
+        self.small = len(T.steps) < 400 and sum(prod(shape) for shape in T.shapes.values()) < SMALL
         ts, ks = holders(T, self.torch.weights_of), holders(K, self.keras.weights_of)
         known = self.names
         if self.torch.file or self.keras.file:
@@ -136,7 +137,7 @@ class Case:
         self, T: Trace, K: Trace, xs: Sequence[np.ndarray], alignment: Alignment, transfer: Transfer, result: "Result"
     ):
         """Where several assignments fit, the one under which the outputs agree decides; else the first one stands."""
-        for other in exchanged(alignment):
+        for other in exchanged(alignment, 16 if self.small else 4):
             moved = carry_all(other, self.torch, self.keras, (T, K), self.mode)
             if self._agree(list(T.results), self.keras.run(self.arrange(xs), False)):
                 better = self.judge(T, K, xs, other, moved)
@@ -168,7 +169,7 @@ class Case:
             session.T = known.T
             return len(walk(session, lambda fault: False))
 
-        best, left = alignment, 24 if len(T.steps) < 400 else 6
+        best, left = alignment, 24 if self.small else 2
         fewest = parted(best)
         for group in alignment.groups:
             if len(group) > 4:
@@ -247,8 +248,6 @@ class Case:
         """Run both sides in other ways; what parts them there is added to the result."""
         from .probes import probes
 
-        trace = result.session.traces[0]
-        self.small = len(trace.steps) < 400 and sum(prod(shape) for shape in trace.shapes.values()) < SMALL
         beside_faults = ("default call", "magnitude x40", "sizes +1") if self.small else ("magnitude x40",)
         for probe in probes(list(xs), seed, self.small):
             if not result.good and probe.name not in beside_faults:
@@ -264,6 +263,8 @@ class Case:
     def _mended(self, result: "Result", inputs: Sequence[np.ndarray], name: str) -> bool:
         """Is the run that laws and remedies have mended right on other inputs? Beside faults, others are looked for."""
         session = result.session.fed(inputs, self.arrange(inputs), name)
+        for machine in (result.session.T, result.session.K):
+            machine.drop()  # two runs' values are never held at once
         apart, good = self.outputs(session.traces[0], session)
         if good or result.good:
             return good
