@@ -99,7 +99,7 @@ NETS = {
         mode("stages.3.1.dwconv", "circular"),
     )),
     "InceptionV3": Net("inception:InceptionV3", (
-        eps("stem.1.bn", 1e-5), act("mixed.4.branch7x7.1", "relu", "ReLU6"),
+        eps("stem.1.bn", 1e-5), act("mixed.4.branch7x7.1", "relu", "SiLU"),
         mode("mixed.9.branch3x3dbl.1.conv", "reflect"),
     )),
     "Xception": Net("xception:Xception", (
