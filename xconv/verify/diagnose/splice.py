@@ -264,6 +264,13 @@ def _words(cone: Cone) -> str:
     return " then ".join(kinds) or cone.step.kind
 
 
+def _reductions(steps: Sequence[Step]) -> Counter[str]:
+    """How often a maximum is taken, how often a mean."""
+    words = {"max": "max", "min": "min", "mean": "mean", "average": "mean", "avg": "mean", "sum": "sum"}
+    kinds = [s.kind.lower() for s in steps if sort(s) in ("reduction", "pooling")]
+    return Counter(next((name for word, name in words.items() if word in kind), "") for kind in kinds)
+
+
 def _said(fault: Fault, a: Cone, b: Cone, leaves: set[int]) -> tuple[str, str]:
     """Which cause an exchange of steps amounts to."""
     if missing := _partnerless(fault.session, a):
@@ -281,6 +288,8 @@ def _said(fault: Fault, a: Cone, b: Cone, leaves: set[int]) -> tuple[str, str]:
     trace = fault.session.traces[1]
     names = [m.name if (m := trace.producer(v)) else "the input" for v in from_a]
     says = f"torch computes {_words(a)} from {', '.join(names)}; Keras {_words(b)}"
+    if not missing and not surplus and _reductions(a.steps) != _reductions(b.steps):
+        return "pooling.kind", says
     if not missing and not surplus:
         if set(from_a) != set(from_b):
             others = [m.name if (m := trace.producer(v)) else "the input" for v in from_b if v not in from_a]
