@@ -273,10 +273,10 @@ def _reductions(steps: Sequence[Step]) -> Counter[str]:
 
 def _said(fault: Fault, a: Cone, b: Cone, leaves: set[int]) -> tuple[str, str]:
     """Which cause an exchange of steps amounts to."""
-    if missing := _partnerless(fault.session, a):
-        return "layer.missing", f"Keras has no counterpart of {', '.join(map(str, missing))}"
-    if surplus := _partnerless(fault.session, b):
-        return "layer.surplus", f"torch has no counterpart of {', '.join(map(str, surplus))}"
+    if without := _partnerless(fault.session, a):
+        return "layer.missing", f"Keras has no counterpart of {', '.join(map(str, without))}"
+    if without := _partnerless(fault.session, b):
+        return "layer.surplus", f"torch has no counterpart of {', '.join(map(str, without))}"
     ours = Counter(n for s in a.steps if (n := sort(s)) not in QUIET)
     theirs = Counter(n for s in b.steps if (n := sort(s)) not in QUIET)
     for shape in ("shape",):  # layouts differ as a matter of course
