@@ -79,6 +79,31 @@ def test_each_layer_of_a_deep_lstm_goes_to_a_layer_of_its_own(both):
     np.testing.assert_allclose(ours(torch.from_numpy(x))[0].detach().numpy(), np.asarray(theirs(x)), atol=1e-6)
 
 
+def test_a_dense_layer_that_splits_heads_takes_a_matrix_and_gives_it_back():
+    ours = nn.Sequential(nn.Linear(6, 8), nn.Linear(8, 5, bias=False))
+    heads = keras.layers.EinsumDense("btd,dhe->bthe", (None, 2, 4), bias_axes="he")
+    back = keras.layers.EinsumDense("bthe,hed->btd", (None, 5))
+    theirs = keras.Sequential([keras.Input((7, 6)), heads, back])
+    xconv.transfer(ours, theirs)
+    x = np.random.default_rng(0).normal(size=(2, 7, 6)).astype("float32")
+    np.testing.assert_allclose(ours(torch.from_numpy(x)).detach().numpy(), np.asarray(theirs(x)), atol=1e-6)
+    again = nn.Sequential(nn.Linear(6, 8), nn.Linear(8, 5, bias=False))
+    xconv.transfer(theirs, again)
+    assert all(torch.equal(w, again.state_dict()[name]) for name, w in ours.state_dict().items())
+
+
+@pytest.mark.parametrize("kind", ["LSTM", "GRU"])
+def test_a_cell_that_makes_one_step_goes_to_a_layer_that_makes_all(kind):
+    cell = getattr(nn, f"{kind}Cell")(3, 4)
+    theirs = keras.Sequential([keras.Input((5, 3)), getattr(keras.layers, kind)(4)])
+    xconv.transfer(cell, theirs)
+    x, state = torch.randn(2, 5, 3), None
+    for moment in x.unbind(1):
+        state = cell(moment, state)
+    last = state[0] if kind == "LSTM" else state
+    np.testing.assert_allclose(last.detach().numpy(), np.asarray(theirs(x.numpy())), atol=1e-6)
+
+
 def test_two_that_fit_equally_are_refused_until_they_are_named():
     ours = nn.Sequential(nn.Conv2d(3, 3, 3), nn.Conv2d(3, 3, 3))
     x = keras.Input((8, 8, 3))

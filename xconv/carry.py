@@ -5,6 +5,7 @@ Everything here works on arrays: the doors in `frameworks/` read leaves from a m
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from math import prod
 
 import numpy as np
 from einops import EinopsError, rearrange
@@ -60,6 +61,8 @@ def moved(array: np.ndarray, slot: Slot, side: str, shape: tuple[int, ...]) -> n
     Raises:
         ValueError: if it cannot have that shape.
     """
+    if slot.apart:
+        return _apart(array, slot, side, shape)
     here = _ones(slot.axes(side), array.shape)
     there = _ones(slot.axes(OTHER[side]), shape)
     # Words of the target settle what a composite word of the source leaves open, as (g m) in a depthwise kernel.
@@ -90,6 +93,20 @@ def moved(array: np.ndarray, slot: Slot, side: str, shape: tuple[int, ...]) -> n
     if out.shape != shape:
         raise ValueError(f"{array.shape} ({here}) arrives as {out.shape} ({there}), target holds {shape}")
     return out
+
+
+def _apart(array: np.ndarray, slot: Slot, side: str, shape: tuple[int, ...]) -> np.ndarray:
+    """As `moved`, where one axis of torch's may be several of Keras's, in the same order."""
+    wide, whole = (shape, array.shape) if side == "torch" else (array.shape, shape)
+    sizes = dict(zip(_words(slot.torch_axes), whole, strict=False))
+    joined = tuple(sizes[word] for word in _words(slot.keras_axes))
+    first = [prod(wide[:n]) for n in range(len(wide) + 1)]
+    if prod(joined) != first[-1] or joined[0] not in first:
+        raise ValueError(f"{whole} ({slot.torch_axes}) and {wide} ({slot.keras_axes}, in parts) do not fit")
+    plain = replace(slot, apart=False)
+    if side == "torch":
+        return moved(array, plain, side, joined).reshape(shape)
+    return moved(array.reshape(joined), plain, side, shape)
 
 
 def _words(axes: str) -> list[str]:

@@ -27,6 +27,7 @@ class Slot:
     keras_axes: str
     sizes: tuple[tuple[str, int], ...] = ()  # only for words that neither shape settles, such as a flatten's (c h w)
     gates: tuple[int, ...] = ()  # for each of Keras's gates (the word `g`), its number among torch's
+    apart: bool = False  # Keras may hold each of these axes as several, which torch has joined
 
     def name(self, side: str) -> str | tuple[str, ...]:
         return self.torch if side == "torch" else self.keras
@@ -42,6 +43,10 @@ CONV = (Slot("weight", "o i ...", "kernel", "... i o"), BIAS)
 DEPTHWISE = (Slot("weight", "(g m) 1 ...", "kernel", "... g m"), BIAS)
 TRANSPOSED = (Slot("weight", "i o ...", "kernel", "... o i"), BIAS)
 DENSE = (Slot("weight", "o i", "kernel", "i o"), BIAS)
+EINSUM = (  # a dense layer that splits or joins axes, such as heads: contracted axes first, then the outputs'
+    Slot("weight", "o i _", "kernel", "i o", apart=True),
+    Slot("bias", "o", "bias", "o", apart=True),
+)
 POINTWISE = (Slot("weight", "o i _", "kernel", "_ i o"), BIAS)
 AFFINE = (Slot("weight", "...", "gamma", "..."), Slot("bias", "...", "beta", "..."))
 BATCH_NORM = (
@@ -60,14 +65,19 @@ def recurrent(gates: str, order: tuple[int, ...] = (), two_biases: bool = False,
     >>> recurrent("(g u)", (1, 0, 2), two_biases=True)[2].keras_axes
     'p (g u)'
     """
-    return _direction(gates, order, two_biases, f"l{layer}", "")
+    return _direction(gates, order, two_biases, f"_l{layer}", "")
+
+
+def cell(gates: str, order: tuple[int, ...] = (), two_biases: bool = False) -> Rule:
+    """The row of torch's cell, which makes one step at a time."""
+    return _direction(gates, order, two_biases, "", "")
 
 
 def _direction(gates: str, order: tuple[int, ...], two_biases: bool, torch: str, keras: str) -> Rule:
-    biases = (f"bias_ih_{torch}", f"bias_hh_{torch}")
+    biases = (f"bias_ih{torch}", f"bias_hh{torch}")
     return (
-        Slot(f"weight_ih_{torch}", f"{gates} i", f"{keras}kernel", f"i {gates}", gates=order),
-        Slot(f"weight_hh_{torch}", f"{gates} i", f"{keras}recurrent_kernel", f"i {gates}", gates=order),
+        Slot(f"weight_ih{torch}", f"{gates} i", f"{keras}kernel", f"i {gates}", gates=order),
+        Slot(f"weight_hh{torch}", f"{gates} i", f"{keras}recurrent_kernel", f"i {gates}", gates=order),
         Slot(biases, f"p {gates}", f"{keras}bias", f"p {gates}" if two_biases else gates, gates=order),
     )
 
@@ -75,8 +85,8 @@ def _direction(gates: str, order: tuple[int, ...], two_biases: bool, torch: str,
 def bidirectional(gates: str, order: tuple[int, ...] = (), two_biases: bool = False) -> Rule:
     """The row of a recurrent layer in both directions."""
     return (
-        *_direction(gates, order, two_biases, "l0", "forward."),
-        *_direction(gates, order, two_biases, "l0_reverse", "backward."),
+        *_direction(gates, order, two_biases, "_l0", "forward."),
+        *_direction(gates, order, two_biases, "_l0_reverse", "backward."),
     )
 
 
@@ -101,9 +111,9 @@ ROWS: tuple[tuple[str, str, Rule], ...] = (
     ("ConvTranspose2d", "Conv2DTranspose", TRANSPOSED),
     ("ConvTranspose3d", "Conv3DTranspose", TRANSPOSED),
     ("Linear", "Dense", DENSE),
-    ("Linear", "EinsumDense", DENSE),
+    ("Linear Conv1d Conv2d Conv3d", "EinsumDense", EINSUM),
     ("Linear", "Conv1D Conv2D Conv3D", POINTWISE),
-    ("Conv1d Conv2d Conv3d", "Dense EinsumDense", POINTWISE),
+    ("Conv1d Conv2d Conv3d", "Dense", POINTWISE),
     ("Conv1d", "Conv2D Conv3D", POINTWISE),
     ("Conv2d Conv3d", "Conv1D", POINTWISE),
     ("BatchNorm1d BatchNorm2d BatchNorm3d", "BatchNormalization", BATCH_NORM),
@@ -115,6 +125,12 @@ ROWS: tuple[tuple[str, str, Rule], ...] = (
     ("LSTM", "LSTM", recurrent(*LSTM)),
     ("GRU", "GRU", recurrent(*GRU)),
     ("RNN", "SimpleRNN", recurrent(*RNN)),
+    ("LSTMCell", "LSTM LSTMCell", cell(*LSTM)),
+    ("GRUCell", "GRU GRUCell", cell(*GRU)),
+    ("RNNCell", "SimpleRNN SimpleRNNCell", cell(*RNN)),
+    ("LSTM", "LSTMCell", recurrent(*LSTM)),
+    ("GRU", "GRUCell", recurrent(*GRU)),
+    ("RNN", "SimpleRNNCell", recurrent(*RNN)),
     ("LSTM", "Bidirectional", bidirectional(*LSTM)),
     ("GRU", "Bidirectional", bidirectional(*GRU)),
     ("MultiheadAttention", "MultiHeadAttention", ATTENTION),
