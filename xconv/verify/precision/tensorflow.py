@@ -34,7 +34,8 @@ def wide(narrow: set[str]) -> Iterator[None]:
         text = str(error)
         if any(words in text for words in MIXED) and "float" in text and "double" in text:
             return call(tf.float32, tf.float64)
-        if "double" not in text.lower() or not any(words in text for words in MISSING):
+        double = any(getattr(x, "dtype", None) == tf.float64 for x in tf.nest.flatten(list(inputs)))
+        if not double or "double" not in text.lower() or not any(words in text for words in MISSING):
             raise error
         if operator in KERNELS:
             return KERNELS[operator](*inputs, **_attributes(attributes))

@@ -104,7 +104,7 @@ class _Tracer:
     def layer(self, layer: Layer, args: tuple, kwargs: dict) -> Any:
         tape = self.tape
         flat = tensors((args, kwargs), is_tensor)
-        if tape.deep or not flat:
+        if tape.deep or not (flat or _looks_up(layer, args)):
             return self.call(layer, *args, **kwargs)
         path = tape.paths[-1] + "/" + layer.name if tape.paths[-1] else layer.name
         if layer is self.model:
@@ -374,6 +374,11 @@ class _Tracer:
         if is_array(tensor):
             self._weight(variable, tensor)
         return tensor
+
+
+def _looks_up(layer: Any, args: tuple) -> bool:
+    """Does a layer with weights answer to constants, as a table of relative positions does?"""
+    return kind(layer) == "Embedding" and bool(layer.weights) and not any(_is_keras_tensor(a) for a in args)
 
 
 class Part:
