@@ -25,7 +25,7 @@ _SOFT = frozenset({"leaky_relu", "gelu", "elu", "celu", "selu", "hardsigmoid", "
 
 _OPAQUE: tuple[tuple[str, dict[str, Any]], ...] = (
     ("gelu", {"approximate": "tanh"}), ("gelu", {"approximate": "none"}),
-    *(("leaky_relu", {"slope": s}) for s in (0.01, 0.1, 0.2, 0.3)),
+    *(("leaky_relu", {"slope": s}) for s in (0.01, 0.1, 0.2, 0.3)), ("hardsigmoid", {}), ("hardswish", {}),
 )  # fmt: skip
 
 
@@ -38,12 +38,8 @@ def candidates(step: Step) -> Iterator[tuple[Callable[[Any], Any], list[Callable
     if keras.backend.backend() != "tensorflow":
         yield from _narrow(step)
     act = keras_act(step)
-    if act is None and step.kind in (
-        "Activation",
-        "Lambda",
-        "gelu",
-        "leaky_relu",
-    ):  # a function of the user's: try by proof
+    unknown = step.kind in ("Activation", "Lambda", "gelu", "leaky_relu") or step.settings.get("fused")
+    if act is None and unknown and len(step.inputs) == 1:  # a function of the user's: try by proof
         for name, given in _OPAQUE:
             yield ((lambda x, n=name, g=given: ACTIVATIONS[n](x, **g)), _rounded_activation(name, given),
                    f"{step.name} rounds its constants to float32")  # fmt: skip

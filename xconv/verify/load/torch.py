@@ -2,7 +2,8 @@
 
 import copy
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from torch.nn.utils import parametrize
 from ...errors import XconvError
 from ...frameworks.program.torch import layered
 from ...frameworks.torch import _weights, from_numpy, to_numpy
+from ..model import Trace
 from ..sides import Side, made_of
 from ..trace import torch as tracing
 from ..trace.recurrent.torch import Cell
@@ -89,6 +91,31 @@ def side(model: nn.Module, dtype: str = "float64") -> Side:
     _plain(ours)
     ours.to(getattr(torch, dtype))
 
+    held = [getattr(torch, dtype)]
+
+    @contextmanager
+    def lifted() -> Iterator[None]:
+        """What the model makes on its way, without saying a dtype, is of the dtype that the model has now."""
+        before = torch.get_default_dtype()
+        torch.set_default_dtype(held[0])
+        try:
+            yield
+        finally:
+            torch.set_default_dtype(before)
+
+    @contextmanager
+    def context() -> Iterator[None]:
+        with torch.no_grad(), lifted():
+            yield
+
+    def cast(dtype: str) -> None:
+        held[0] = getattr(torch, dtype)
+        ours.to(held[0])
+
+    def trace(inputs: Sequence[np.ndarray], training: Any = False) -> Trace:
+        with lifted():
+            return tracing.trace(ours, inputs, bool(training))
+
     def weights_of(owner: Any) -> Mapping[str, torch.Tensor]:
         if isinstance(owner, Cell):
             return owner.weights
@@ -101,7 +128,7 @@ def side(model: nn.Module, dtype: str = "float64") -> Side:
     def run(inputs: Sequence[np.ndarray], training: Any = False) -> list[np.ndarray]:
         ours.train(bool(training))
         try:
-            with torch.no_grad():
+            with context():
                 output = ours(*(from_numpy(x) for x in inputs))
         except Exception as error:
             raise XconvError(f"the torch model raised {type(error).__name__}: {str(error)[:300]}") from error
@@ -110,7 +137,6 @@ def side(model: nn.Module, dtype: str = "float64") -> Side:
         return [to_numpy(t) for t in tracing.tensors(output, tracing.is_tensor)]
 
     return Side(
-        "torch", ours, lambda inputs, training=False: tracing.trace(ours, inputs, bool(training)), run, weights_of,
-        write, to_numpy, from_numpy, torch.no_grad, dict(ours.named_modules()), lambda d: ours.to(getattr(torch, d)),
+        "torch", ours, trace, run, weights_of, write, to_numpy, from_numpy, context, dict(ours.named_modules()), cast,
         made_of(ours),
     )  # fmt: skip
