@@ -1,8 +1,8 @@
 """Normalisation: epsilon and its place, axes, groups, scale and shift, running against batch statistics, kind."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import product
+from itertools import combinations, product
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from ...holders import NORMS
 from ...match import agree, difference, laid_out
 from ...model import Divergence, Step
 from .. import Proposal, place
+from ..constant import offered
 from ..edit import define, quoted, regions
 
 _TORCH = frozenset(
@@ -170,6 +171,11 @@ def propose(fault: Fault) -> Iterator[Proposal]:
                 yield from _by_hand(fault, t, torch, theirs)
         elif t.kind.lower().replace("_", "") in ("localresponsenorm", "normalize"):
             yield from _constant(fault, t, theirs)
+    if not any(t.kind in _TORCH for t in ours):
+        for k in theirs:
+            if k.kind.endswith("Normalization") and k.owner is not None:
+                yield from _by_torch(fault, k, ours)
+        yield from _reduced(fault, ours, theirs)
 
 
 def _pair(fault: Fault, t: Step, k: Step, torch: dict, keras: dict) -> Iterator[Proposal]:
@@ -194,6 +200,11 @@ def _pair(fault: Fault, t: Step, k: Step, torch: dict, keras: dict) -> Iterator[
     want, have = torch_norm(t, torch, perm), keras_norm(k, keras, x.shape)
     if want is None or have is None:
         return
+    given = machine.value(k.outputs[0])
+    if not agree(given, to_numpy(have(from_numpy(x))), 1e-9):  # a subclass with a call of its own
+        told = have
+        have = _identified(replace(told, mean=want.mean, variance=want.variance, axes=want.axes), from_numpy(x), given)
+        have = have or told
     yield from _changes(fault, t, k, want, have, value)
 
 
@@ -223,6 +234,94 @@ def _by_hand(fault: Fault, t: Step, torch: dict, theirs: list[Step]) -> Iterator
             yield from _changes(fault, t, k, want, have, start)
 
 
+def _by_torch(fault: Fault, k: Step, ours: list[Step]) -> Iterator[Proposal]:
+    """Keras's normalisation with another epsilon, variance or axes, where torch's side writes it out."""
+    weights = {n: to_numpy(w) for n, w in fault.session.keras.weights_of(k.owner).items()}
+    have = keras_norm(k, weights, k.shapes[0])
+    if have is None:
+        return
+
+    def proposal(cause: str, says: str, remedy: str, norm: Norm) -> Proposal:
+        return Proposal(cause, says, f"{remedy}{quoted(k)}", lambda m: define(m, k.outputs[0], norm, k.inputs[0]),
+                        None, k)  # fmt: skip
+
+    small = [float(c.ravel()[0]) for c, _ in offered(fault, ours) if c.size == 1 and 0 < abs(c.ravel()[0]) < 1e-1]
+    epsilons = [e for e in dict.fromkeys((*small, 0.0)) if e != have.epsilon]
+    for eps in epsilons:
+        yield proposal("norm.epsilon", f"torch's epsilon is {eps:g}, Keras's {have.epsilon:g}", f"epsilon={eps:g}",
+                       replace(have, epsilon=eps))  # fmt: skip
+    rank = len(k.shapes[0])
+    forms: list[tuple[str, str, str, Norm]] = []
+    if have.kind == "running":
+        forms.append(("norm.batch_statistics", "torch normalises by the statistics of the batch, Keras by running ones",
+                      "call with training=True", replace(have, kind="axes")))  # fmt: skip
+    else:
+        forms.append(("norm.variance", "the variance is divided by n - 1 in torch", "divide by n",
+                      replace(have, unbiased=True)))  # fmt: skip
+        for over in subsets(range(1, rank)):
+            for kind in ("axes", "rms"):
+                if (kind, over) != (have.kind, have.axes):
+                    cause = "norm.axis" if kind == have.kind else "norm.kind"
+                    what = "root mean square" if kind == "rms" else "mean and variance"
+                    forms.append((cause, f"torch normalises by {what} over the axes {over} of Keras's layout, "
+                                  f"{k.name} otherwise", f"axis={list(over)}",
+                                  replace(have, kind=kind, axes=over)))  # fmt: skip
+    for cause, says, remedy, norm in forms:
+        for eps in (have.epsilon, *epsilons):
+            more = "" if eps == have.epsilon else f"; torch's epsilon is {eps:g}"
+            yield proposal(cause, says + more, remedy, replace(norm, epsilon=eps))
+
+
+def _reduced(fault: Fault, ours: list[Step], theirs: list[Step]) -> Iterator[Proposal]:
+    """Statistics over other axes, where both sides write a normalisation out: all those of a layer at once."""
+    if not any(s.kind in _REDUCE for s in ours):
+        return
+    groups: dict[str, list[Step]] = {}
+    for k in theirs:
+        if k.kind.lower() in _REDUCE and len(k.inputs) == 1 and all(len(s) == _rank(fault, k) for s in k.shapes):
+            groups.setdefault(k.path, []).append(k)
+    for group in groups.values():
+        for over in subsets(range(1, _rank(fault, group[0]))):
+
+            def apply(m: Any, group: list[Step] = group, over: tuple[int, ...] = over) -> None:
+                for k in group:
+                    m.change(k.index, run=lambda x, *_, k=k, **__: _REDUCE[k.kind.lower()](to_numpy(x), over))
+
+            there = zip(group[0].shapes[0], _shape(fault, group[0]), strict=True)
+            now = tuple(i for i, (a, b) in enumerate(there) if a != b)
+            yield Proposal("norm.axis", f"torch takes its statistics over the axes {over} of Keras's layout, "
+                           f"{group[0].name} over {now}", f"axis={list(over)}{quoted(group[0])}",
+                           apply, None, group[0])  # fmt: skip
+
+
+def _shape(fault: Fault, step: Step) -> tuple[int, ...]:
+    return fault.session.traces[1].shapes.get(step.inputs[0], ())
+
+
+def _rank(fault: Fault, step: Step) -> int:
+    return len(_shape(fault, step))
+
+
+def subsets(axes: Sequence[int]) -> list[tuple[int, ...]]:
+    """All that are not empty, the small ones last.
+
+    >>> subsets(range(1, 3))
+    [(1, 2), (1,), (2,)]
+    """
+    return [c for n in range(len(axes), 0, -1) for c in combinations(axes, n)]
+
+
+def _kept(function: Callable[..., np.ndarray]) -> Callable[[np.ndarray, tuple[int, ...]], list[Any]]:
+    return lambda x, over: [from_numpy(np.ascontiguousarray(function(x, axis=over, keepdims=True)))]
+
+
+_REDUCE: dict[str, Callable[[np.ndarray, tuple[int, ...]], list[Any]]] = {
+    **{name: _kept(getattr(np, name)) for name in ("mean", "var", "std", "sum")},
+    "moments": lambda x, over: [*_kept(np.mean)(x, over), *_kept(np.var)(x, over)],
+    "var_mean": lambda x, over: [*_kept(np.var)(x, over), *_kept(np.mean)(x, over)],
+}
+
+
 def _own(fault: Fault, want: Norm, theirs: list[Step]) -> Norm:
     """torch's normalisation with the scale and the shift of Keras's side, where they were not paired."""
     fed = {v for k in theirs for v in k.inputs}
@@ -236,8 +335,10 @@ def _own(fault: Fault, want: Norm, theirs: list[Step]) -> Norm:
                 if role:
                     found[role] = to_numpy(tensor)
     like = want.gamma if want.gamma is not None else want.beta
-    return want if like is None else replace(want, **{n: a.reshape(like.shape) for n, a in found.items()
-                                                      if a.size == like.size})  # fmt: skip
+    if like is None:
+        return want
+    fitting: dict[str, Any] = {n: a.reshape(like.shape) for n, a in found.items() if a.size == like.size}
+    return replace(want, **fitting)
 
 
 def _identified(want: Norm, x: Any, given: np.ndarray) -> Norm | None:
