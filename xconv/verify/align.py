@@ -11,6 +11,7 @@ from difflib import SequenceMatcher
 
 from ..carry import Leaf
 from ..errors import XconvError, one_of
+from .bundle import Bundle, bundles
 from .holders import Holder, compatible
 from .model import Trace
 from .sorts import QUIET, sort
@@ -26,6 +27,7 @@ class Alignment:
     torch_alone: tuple[Holder, ...]
     keras_alone: tuple[Holder, ...]
     groups: tuple[tuple[int, ...], ...] = ()  # indices of pairs that any other assignment within would fit as well
+    bundles: tuple[Bundle, ...] = ()  # layers without a partner that hold together what another one does
 
 
 def skeleton(trace: Trace, nodes: Sequence[Holder]) -> list[set[int]]:
@@ -258,7 +260,12 @@ def align(
     rest_t = [i for i, h in enumerate(torch_holders) if h.family != "map"]
     rest_k = [j for j, h in enumerate(keras_holders) if h.family != "map"]
     settle(rest_t, rest_k, _surroundings(torch, torch_holders), _surroundings(keras, keras_holders), neighbours)
-    _loosely(pairs, torch_holders, keras_holders, (up_t, down_t), (up_k, down_k))
+    packed = bundles(
+        [h for i, h in enumerate(torch_holders) if i not in pairs],
+        [h for j, h in enumerate(keras_holders) if j not in pairs.values()],
+    )
+    taken = {h for b in packed for held in b.holders.values() for h in held}
+    _loosely(pairs, torch_holders, keras_holders, (up_t, down_t), (up_k, down_k), taken)
     listed = sorted(pairs.items(), key=lambda p: keras_holders[p[1]].step.index)
     at = {pair: n for n, pair in enumerate(listed)}
     return Alignment(
@@ -266,15 +273,25 @@ def align(
         tuple(h for i, h in enumerate(torch_holders) if i not in pairs),
         tuple(h for j, h in enumerate(keras_holders) if j not in pairs.values()),
         tuple(tuple(at[p] for p in group) for group in groups if all(p in at for p in group)),
+        tuple(packed),
     )
 
 
-def _loosely(pairs: dict[int, int], torch: Sequence[Holder], keras: Sequence[Holder], around_t, around_k) -> None:
+def _loosely(
+    pairs: dict[int, int], torch: Sequence[Holder], keras: Sequence[Holder], around_t, around_k, taken: set[Holder]
+) -> None:
     """Layers of kindred kinds whose weights do not fit, but which stand between the same layers."""
     score = {}
     for i, t in enumerate(torch):
         for j, k in enumerate(keras):
-            if i in pairs or j in pairs.values() or kindred(t.kind) != kindred(k.kind) or not kindred(t.kind):
+            if (
+                i in pairs
+                or j in pairs.values()
+                or t in taken
+                or k in taken
+                or kindred(t.kind) != kindred(k.kind)
+                or not kindred(t.kind)
+            ):
                 continue
             near = 0
             for a, b in zip(around_t, around_k, strict=True):

@@ -86,11 +86,11 @@ def verify(
         files = [side for side in (torch, keras) if side.file]
         mode = weights if weights != "auto" else "as-is" if files else "from-torch"
         case = Case(torch, keras, mode, layout, dict(names or {}), arrange)
-        alignment, transfer = case.pair(T, K)
+        alignment, transfer = case.pair(T, K, arrange(xs))
         notes = [f"{side.file} is told in {side.name.capitalize()}'s words" for side in files if side.name == "keras"]
         if weights == "auto" and files and not shared(alignment, transfer, torch, keras):
             case.mode = mode = f"from-{files[0].name}"
-            alignment, transfer = case.pair(T, K)
+            alignment, transfer = case.pair(T, K, arrange(xs))
             notes.append(f"{files[0].file} and the other side have no weights in common: the file's were carried over")
         clock("transfer")
         result = case.judge(T, K, xs, alignment, transfer)
@@ -125,14 +125,25 @@ class Case:
         self.names, self.arrange = names, arrange
         self.small = True
 
-    def pair(self, T: Trace, K: Trace) -> tuple[Alignment, Transfer]:
-        """Pair the layers of two traces and carry the weights."""
+    def pair(self, T: Trace, K: Trace, xs: Sequence[np.ndarray]) -> tuple[Alignment, Transfer]:
+        """Pair the layers of two traces and carry the weights; `xs` are in Keras's layout."""
         self.small = len(T.steps) < 400 and sum(prod(shape) for shape in T.shapes.values()) < SMALL
         ts, ks = holders(T, self.torch.weights_of), holders(K, self.keras.weights_of)
         known = self.names
         if self.torch.file or self.keras.file:
             known = {**twins(ts, ks, self.torch, self.keras, self.mode == "as-is"), **known}
         found = align(T, K, ts, ks, [outline(h) for h in ts], [outline(h) for h in ks], known)
+        moved = carry_all(found, self.torch, self.keras, (T, K), self.mode)
+        if not found.bundles or self.mode == "as-is":
+            return found, moved
+        turned = [
+            found,
+            *(replace(found, bundles=order) for order in zip(*(b.orders() for b in found.bundles), strict=False)),
+        ]
+        for other in turned:  # which is the query's and which the key's, the outputs say
+            moved = carry_all(other, self.torch, self.keras, (T, K), self.mode)
+            if self._agree(list(T.results), self.keras.run(xs, False)):
+                return other, moved
         return found, carry_all(found, self.torch, self.keras, (T, K), self.mode)
 
     def otherwise(

@@ -10,6 +10,7 @@ from ..carry import Leaf
 from ..errors import TransferError
 from ..rules import AFFINE, Rule, flattened
 from .align import Alignment, kindred
+from .bundle import carry_bundle
 from .holders import NEUTRAL, Holder, carry_part, leaf, outline, row_for, same_numbers
 from .model import Divergence, Step, Trace
 from .sides import Side
@@ -24,7 +25,7 @@ class Transfer:
     refused: list[str] = field(default_factory=list)
     lost: dict[Holder, list[str]] = field(default_factory=dict)  # torch holder to weights that Keras has no room for
     shifted: set[int] = field(default_factory=set)  # Keras values that differ on purpose (a bias moved behind them)
-    handled: set[str] = field(default_factory=set)  # paths of layers of one side that were made to change nothing
+    handled: set[str] = field(default_factory=set)  # paths of layers without a partner that do no harm
     findings: list[Divergence] = field(default_factory=list)  # faults that the weights alone show
     flat: dict[int, tuple[int, ...]] = field(
         default_factory=dict
@@ -132,6 +133,11 @@ class Carrier:
             if lost:
                 self.transfer.lost[t] = lost if side == "torch" else []
                 self._lost(source, target, lost, here, there)
+        for bundle in self.alignment.bundles:
+            carry_bundle(bundle, self.torch, self.keras, mode)
+            self.transfer.carried += len(bundle.torch)
+            self.transfer.handled |= {h.path for held in bundle.holders.values() for h in held}
+            self.transfer.notes.append(str(bundle))
         alone = self.alignment.keras_alone if side == "torch" else self.alignment.torch_alone
         for holder in alone:
             if holder.norm:

@@ -116,12 +116,13 @@ def propose(fault: Fault) -> Iterator[Proposal]:
     plans = [
         (len(a.steps) + len(b.steps), b.step.index, a, b)
         for a in cones_t for b in cones_k
-        if len(a.step.outputs) == 1 and a.step.outputs[0] not in known
+        if (len(a.step.outputs) == 1 or a.step is _attention(a)) and a.step.outputs[0] not in known
         and (np.prod(a.step.shapes[0]) == np.prod(b.step.shapes[0]) or len(a.step.shapes[0]) == len(b.step.shapes[0]))
     ]  # fmt: skip
     yield from _added(fault, ours, known, held_t)
     for _, _, a, b in sorted(plans, key=lambda p: p[:2])[:MOST]:
-        if len(a.steps) > (16 if _partnerless(session, a) else 4) or len(b.steps) > 6:
+        room = (4, 24) if _attention(a) else (16, 6) if _partnerless(session, a) else (4, 6)
+        if len(a.steps) > room[0] or len(b.steps) > room[1]:
             continue
         shape = a.step.shapes[0]
         ways = list(islice(moves(shape, b.step.shapes[0]), 4))
@@ -196,10 +197,16 @@ def _put(machine: Any, fault: Fault, run: Callable[..., Any], leaves: list[int],
     machine.__dict__["target"] = new
 
 
+def _attention(cone: Cone) -> Step | None:
+    """torch's attention layer, which a port may have written out."""
+    return next((s for s in cone.steps if s.kind == "MultiheadAttention"), None)
+
+
 def _partnerless(session: Session, cone: Cone) -> list[Holder]:
     """Layers with weights on the way that the other side does not have."""
     indices = {s.index for s in cone.steps}
     alone = session.alignment.torch_alone if cone.step.side == "torch" else session.alignment.keras_alone
+    alone = [h for h in alone if h.path not in session.transfer.handled]
     return [h for h in alone if h.kind != "weight" and any(s.index in indices for s in h.steps)]
 
 
@@ -277,6 +284,11 @@ def _said(fault: Fault, a: Cone, b: Cone, leaves: set[int]) -> tuple[str, str]:
         return "layer.missing", f"Keras has no counterpart of {', '.join(map(str, without))}"
     if without := _partnerless(fault.session, b):
         return "layer.surplus", f"torch has no counterpart of {', '.join(map(str, without))}"
+    if (whole := _attention(a)) is not None:
+        heads, scores = whole.settings.get("num_heads"), [s.shapes[0] for s in b.steps if sort(s) == "softmax"]
+        other = bool(scores) and all(heads not in shape for shape in scores)
+        says = f"torch attends with {heads} heads; Keras's scores are {', '.join(map(str, scores)) or 'not to be seen'}"
+        return "attention.heads" if other else "layer.kind", says
     ours = Counter(n for s in a.steps if (n := sort(s)) not in QUIET)
     theirs = Counter(n for s in b.steps if (n := sort(s)) not in QUIET)
     for shape in ("shape",):  # layouts differ as a matter of course
