@@ -95,6 +95,7 @@ def silence(session: Session, side: str = "torch") -> list[tuple[Step, Divergenc
             apart = difference(np.zeros_like(value), value)
             machine.change(step.index, run=lambda *_, quiet=quiet, **__: [quiet], args=(), kwargs={})
         else:
+            assert source is not None
             apart = difference(machine.value(source), value)
             machine.change(step.index, run=lambda x, *_, **__: [x])
         here = 0 if side == "torch" else 1

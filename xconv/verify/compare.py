@@ -348,9 +348,9 @@ def _gave(session: Session, t: Holder, k: Holder, ts: Step, ks: Step, meet) -> N
         return
     actual = _value(session.K, target)
     reference = session.t(ts.outputs[0])
-    if actual is not None and laid_out(reference, actual, channels(ts)) is not None:
+    if actual is not None and (move := laid_out(reference, actual, channels(ts))) is not None:
         session.settled[target] = ts.outputs[0]
-        session.depth.append((ts, ks, difference(reference, reference).max_rel))
+        session.depth.append((ts, ks, difference(move(reference), actual).max_rel))
         return
     # A crop behind it, a last step taken of a sequence, a normalisation folded into it: the next values may agree.
     stop_t = {s.index for h in session.held("torch") for s in h.steps} - {ts.index}
@@ -372,7 +372,9 @@ def _gave(session: Session, t: Holder, k: Holder, ts: Step, ks: Step, meet) -> N
     reference = session.t(ours_value)
     expected = expect(reference, shape, channels(ts), session.layout)
     session.settled[target] = ours_value
-    meet(Fault(session, "in", target, expected, actual, ours_value, (t, k), ts, ks))
+    fault = Fault(session, "in", target, expected, actual, ours_value, (t, k), ts, ks)
+    session.depth.append((ts, ks, fault.difference.max_rel))
+    meet(fault)
 
 
 def _crops(machine: Machine, value: int) -> list[int]:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, nullcontext
 from dataclasses import replace
 from functools import partial
-from itertools import permutations
+from itertools import permutations, repeat
 from math import prod
 from typing import Any
 
@@ -16,6 +16,7 @@ from ..errors import XconvError, one_of
 from .align import Alignment, align
 from .chance import same, silence, silence_constants
 from .compare import Fault, Session, output_move, outputs_of, walk
+from .depth import Samples
 from .diagnose import Doctor, divergence, merged
 from .fold import shared, twins
 from .holders import holders, outline
@@ -469,11 +470,15 @@ class Case:
     def user(self, result: "Result", xs: Sequence[np.ndarray]) -> None:
         """The figure seen in production: the same weights and inputs in float32, in which both models stay."""
         narrow = [x.astype(np.float32) if x.dtype.kind == "f" else x for x in xs]
+        if not result.session.depth and self.small and result.good:
+            result.session.depth = self._depth(result.session, xs)
+        samples = self._samples(result.session.depth)
         for side, machine in ((self.torch, result.session.T), (self.keras, result.session.K)):
             machine.drop()
             side.cast("float32")
         try:
-            ours, theirs = self.torch.run(narrow), self.keras.run(self.arrange(narrow), False)
+            with samples.watching():
+                ours, theirs = self.torch.run(narrow), self.keras.run(self.arrange(narrow), False)
         except XconvError as error:
             result.notes.append(f"not run in float32: {error}")
             return
@@ -483,6 +488,20 @@ class Case:
             apart = difference(move(a), b) if move else Difference(float("inf"), float("inf"))
             found = max(found, apart, key=lambda d: d.max_rel)
         result.figure = {"dtype": "float32", **found.to_json()}
+        result.user = [samples.apart(i) for i in range(len(result.session.depth))]
+
+    def _samples(self, points: Sequence[tuple[Any, Any, float]]) -> Samples:
+        sides = {"torch": self.torch, "keras": self.keras}
+        return Samples(points, self.layout, lambda side, tensor: sides[side].to_numpy(tensor))
+
+    def _depth(self, session: Session, xs: Sequence[np.ndarray]) -> list[tuple[Any, Any, float]]:
+        """The pairs of layers of sides that agree, which no walk has compared one by one."""
+        points = [(t.step, k.step, 0.0) for t, k in session.alignment.pairs if "weight" not in (t.kind, k.kind)]
+        samples = self._samples(sorted(points, key=lambda point: point[1].index))
+        with samples.watching():
+            self.torch.run(xs), self.keras.run(self.arrange(xs), False)
+        seen = [(t, k, samples.apart(i)) for i, (t, k, _) in enumerate(samples.points)]
+        return [(t, k, apart) for t, k, apart in seen if apart is not None]
 
     def report(self, result: "Result", clock: Clock, T: Trace, K: Trace, alignment, transfer, findings=None) -> Report:
         both = (("torch", alignment.torch_alone, T), ("keras", alignment.keras_alone, K))
@@ -532,7 +551,10 @@ class Case:
             refused=tuple(transfer.refused),
             notes=tuple(dict.fromkeys([*transfer.notes, *result.session.laws, *result.session.skipped, *notes])),
             pairs=tuple((t.path, k.path) for t, k in alignment.pairs),
-            depth=tuple(Depth(a.path, b.path, b.kind, r) for a, b, r in result.session.depth),
+            depth=tuple(
+                Depth(a.path, b.path, b.kind, r, u)
+                for (a, b, r), u in zip(result.session.depth, result.user or repeat(None), strict=False)
+            ),
             worst=result.worst,
             graph={"torch": graph(T), "keras": graph(K)},
             user=result.figure,
@@ -551,6 +573,7 @@ class Result:
         self.blind = False  # NaN or infinity hides what is behind it
         self.worst: dict[str, np.ndarray] = {}
         self.figure: dict[str, Any] = {}  # in the user's own dtype
+        self.user: list[float | None] = []  # the same at each point of the session's depth
 
     @property
     def structure(self) -> tuple:
