@@ -25,6 +25,7 @@ FAMILIES = (
     "axis.keras",
     "wiring",
     "constant",
+    "table",
     "attention.keras",
     "written.keras",
     "formula.keras",

@@ -13,6 +13,7 @@ from ...model import Step
 from .. import Proposal
 from ..constant import constants, offered
 from ..edit import define, quoted, regions, sources
+from ..table import replaced
 
 _ARITHMETIC = frozenset(
     "add sub mul div truediv rsub neg flip getitem __getitem__ index_select to type clone contiguous stack cat "
@@ -26,6 +27,7 @@ def propose(fault: Fault) -> Iterator[Proposal]:
     ours, theirs = regions(fault)
     yield from _affine(fault, ours, theirs)
     yield from _unit(fault, ours, theirs)
+    yield from replaced(fault)
 
 
 def _affine(fault: Fault, ours: list[Step], theirs: list[Step]) -> Iterator[Proposal]:
