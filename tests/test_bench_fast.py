@@ -106,3 +106,53 @@ def test_narrow_groups_keep_the_numbers_and_the_memory_format():
     gradients = [torch.autograd.grad(y, [x, weight, bias], torch.ones_like(y)) for y in (own, ours)]
     for a, b in zip((own, *gradients[0]), (ours, *gradients[1]), strict=True):
         torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-4)
+
+
+FLOAT64 = [
+    ((2, 6, 9, 8), (6, 1, 3, 3), {"padding": 1}), ((2, 3, 9, 8), (6, 1, 2, 5), {"stride": (2, 1), "padding": (0, 2)}),
+    ((1, 4, 11), (8, 1, 4), {"padding": "same", "dilation": 2}), ((1, 2, 5, 6, 7), (2, 1, 3, 1, 2), {"stride": 2}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("shape", "window", "how"), FLOAT64)
+def test_depthwise_in_float64_is_torchs_with_its_gradients(shape, window, how):
+    x, w = (torch.tensor(RNG.normal(size=s), requires_grad=True) for s in (shape, window))
+    bias, function = torch.tensor(RNG.normal(size=window[0])), (F.conv1d, F.conv2d, F.conv3d)[len(shape) - 3]
+    own = function(x, w, bias, groups=shape[1], **how)
+    assert fast_torch._shifted(x.detach(), w.detach(), bias, groups=shape[1], **how) is not None
+    with fast_torch.Float64Depthwise():
+        ours = function(x, w, bias, groups=shape[1], **how)
+    sides = [(y, *torch.autograd.grad((y * torch.cos(y.detach())).sum(), (x, w))) for y in (own, ours)]
+    assert off(*[[t.detach().numpy() for t in side] for side in sides]) < 1e-14
+
+
+def test_what_torch_refuses_or_computes_otherwise_is_left_to_torch():
+    x, w = torch.ones(1, 4, 5, 5, dtype=torch.float64), torch.ones(4, 1, 3, 3, dtype=torch.float64)
+    for given in (
+        {"groups": 1}, {"groups": 4, "stride": 2, "padding": "same"}, {"groups": 4, "dilation": 3},
+        {"groups": 4, "bias": torch.ones(4)}, {"groups": 4, "padding": -1},
+    ):  # fmt: skip
+        with fast_torch.Float64Depthwise(), pytest.raises(RuntimeError):
+            F.conv2d(x, w, **given)
+    assert fast_torch._shifted(x.float(), w.float(), groups=4) is None
+
+
+@needs_tensorflow
+@pytest.mark.parametrize("setting", [{"groups": 8}, {"groups": 2, "strides": 2}, {"groups": 4, "dilation_rate": 2}])
+def test_keras_packs_its_own_groups_while_asked_and_afterwards_is_as_it_was(setting):
+    from keras.src.backend import nn
+
+    layer = keras.layers.Conv2D(16, 3, padding="same", dtype="float64", **setting)
+    x, before = RNG.normal(size=(2, 9, 8, 8)), nn.conv
+    own = np.asarray(layer(x))
+    with fast.packing():
+        ours = np.asarray(layer(x))
+        assert nn.conv is not before
+    assert nn.conv is before
+    assert off([own], [ours]) < 1e-14
+
+
+@needs_tensorflow
+def test_a_packed_group_that_does_not_divide_is_refused_as_ever():
+    with fast.packing(), pytest.raises(Exception, match=r"(?i)depth|channels|divisible"):
+        ops.conv(np.ones((1, 5, 5, 6)), np.ones((3, 3, 4, 8)))

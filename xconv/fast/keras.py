@@ -13,6 +13,8 @@ one for each tap, it becomes one fused loop: 3x3 at 8x56x56x64 176 to 1.6 ms on 
 XLA each product would be a pass over memory, and TensorFlow's own kernel is the fast one.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from itertools import product
 
@@ -48,6 +50,29 @@ def conv(x, kernel, strides=1, padding="valid", data_format=None, dilation_rate=
         for part, weights in zip(ops.split(x, packs, -1), ops.split(kernel, packs, -1), strict=True)
     ]
     return ops.concatenate(pieces, -1)
+
+
+@contextmanager
+def packing() -> Iterator[None]:
+    """While it is entered, Keras's own layers and functions compute grouped convolutions as `conv` does.
+
+    Keras on TensorFlow traces and compiles such a convolution anew at every call (keras 3.15.1), a second or more each.
+    """
+    from keras.src.backend import nn
+
+    own = nn.conv
+
+    def grouped(inputs, kernel, strides=1, padding="valid", data_format=None, dilation_rate=1):
+        last = (data_format or keras.config.image_data_format()) == "channels_last"
+        groups, left = divmod(inputs.shape[-1] or 1, kernel.shape[-2])
+        fits = last and groups > 1 and not left and kernel.shape[-1] % groups == 0  # else the framework says what not
+        return (conv if fits and slow_groups() else own)(inputs, kernel, strides, padding, data_format, dilation_rate)
+
+    nn.conv = grouped
+    try:
+        yield
+    finally:
+        nn.conv = own
 
 
 def _depthwise_can(window, strides, dilation_rate) -> bool:

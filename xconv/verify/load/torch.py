@@ -13,6 +13,7 @@ from torch import nn
 from torch.nn.utils import parametrize
 
 from ...errors import XconvError
+from ...fast.torch import Float64Depthwise
 from ...frameworks.program.torch import layered
 from ...frameworks.torch import _weights, from_numpy, to_numpy
 from ..model import Trace
@@ -99,7 +100,8 @@ def side(model: nn.Module, dtype: str = "float64") -> Side:
         before = torch.get_default_dtype()
         torch.set_default_dtype(held[0])
         try:
-            yield
+            with Float64Depthwise():
+                yield
         finally:
             torch.set_default_dtype(before)
 

@@ -6,11 +6,12 @@ the very instance is used. A layer whose policy is not the default of its model 
 
 import inspect
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import keras
 
+from ...fast.keras import packing
 from ...frameworks.keras import from_numpy, to_numpy, true_float64
 from .tensorflow import wide
 
@@ -93,7 +94,12 @@ def lifted(
 
     try:
         cast(dtype)
-        with true_float64() if dtype == "float64" else nullcontext(), wide(narrow) if tensorflow else nullcontext():
+        with ExitStack() as stack:
+            stack.enter_context(packing())
+            if dtype == "float64":
+                stack.enter_context(true_float64())
+            if tensorflow:
+                stack.enter_context(wide(narrow))
             yield cast
     finally:
         for v, value, was in held:
