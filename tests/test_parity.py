@@ -285,7 +285,7 @@ def test_workers_end_with_the_process_that_asks_them():
 
 
 def test_tensorflow_computes_the_gradient_of_a_float16_softmax_in_float16_all_through():
-    """The law behind a line of gaps.toml: y (g - sum g y), each step rounded, however sure y is."""
+    """Why bounds move what a softmax keeps: y (g - sum g y), each step rounded, however sure y is."""
     import tensorflow as tf
 
     z = tf.constant([[-3.0, 6.5, -1.5, 0.8]], "float16")

@@ -10,11 +10,18 @@ So the rounded answer of a block lies within what the exact answer moves when ea
 gamma. The movement is measured: in float64, with signs drawn at random, on the very weights and inputs of the row, and
 taken at four standard deviations of the draws. It thus knows about depth, cancellation and scale, and of a ReLU or a
 maximum that rounding turns the other way; and it serves outputs and gradients alike.
+
+One thing no move of weights and inputs shows: a softmax's gradient is computed from its rounded output y, as
+y (g - sum g y), while exact outputs of whatever was moved add up to one. Where one class has nearly all, what is left
+of that difference is rounding. So what a softmax keeps for its gradient is moved too.
 """
 
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
+from functools import partial
 from math import expm1, prod, sqrt
+from typing import Any
 
 import numpy as np
 
@@ -65,11 +72,13 @@ def movements(
     inputs: Sequence[np.ndarray],
     lengths: Callable[[str], int],
     dtype: str,
+    within: Callable[[Callable[[Any], Any]], AbstractContextManager] = nullcontext,
 ) -> dict[str, float]:
     """How far each array of `answer(weights, inputs)`, a float64 function, may lie from the same in `dtype`.
 
     Args:
         lengths: the longest sum behind an array, by the array's name.
+        within: a context in which what `answer` keeps for gradients is moved by the function that it is given.
     """
     exact = answer(weights, inputs)
     # What is compared lies off by the roundings of `dtype`, and what it is compared with by those of float64.
@@ -78,7 +87,8 @@ def movements(
     moves: dict[str, list[float]] = {name: [] for name in exact}
     for draw in range(DRAWS):
         rng = np.random.default_rng(draw)
-        there = answer([moved(leaf, step, rng) for leaf in weights], [_moved(x, step, rng) for x in inputs])
+        with within(partial(_moved, relative=step, rng=rng)):
+            there = answer([moved(leaf, step, rng) for leaf in weights], [_moved(x, step, rng) for x in inputs])
         for name, array in exact.items():
             moves[name].append(float(np.abs(there[name] - array).max(initial=0)))
     return {

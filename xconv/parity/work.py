@@ -167,6 +167,8 @@ def allowances(question: Question, dtype: str) -> dict[str, float]:
         question: in float64, with the weights and input that the row in `dtype` has.
     """
 
+    from .torch import softmax_rounded
+
     def answer(leaves: Sequence[Leaf], inputs: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
         got = ask_torch(replace(question, weights=tuple(leaves), x=inputs[0], cotangents=tuple(inputs[1:])))
         return {f"{quantity}:{name}": a for quantity, arrays in got.quantities.items() for name, a in arrays.items()}
@@ -175,8 +177,9 @@ def allowances(question: Question, dtype: str) -> dict[str, float]:
     outputs = list(ask_torch(question).outputs.values())
     inputs = [question.x, *cotangents(question, outputs)]  # of the gradients' sums, the cotangents are inputs too
     return movements(
-        answer, question.weights, inputs, lambda name: forward if name.startswith("outputs") else backward, dtype
-    )
+        answer, question.weights, inputs, lambda name: forward if name.startswith("outputs") else backward, dtype,
+        softmax_rounded,
+    )  # fmt: skip
 
 
 def write_onnx(name: str, config: Any, weights: Sequence[Leaf], shape: tuple[int, ...], lowered: bool) -> bytes:
