@@ -706,9 +706,25 @@ def made_for_its_size(d: Divergence, result: "Result") -> bool:
             s.settings.get("ceil_mode") for s in result.session.traces[0].steps if d.torch and s.path == d.torch.path
         )
         return bool(ceil) and step.settings.get("padding") == "same"
+    if _multiples_only(step, result.session.traces[1]):
+        return True
     maker = result.session.traces[1].producer(step.inputs[0]) if step.inputs else None
     pads = maker.settings.get("padding") if maker is not None and maker.kind.startswith("ZeroPadding") else None
     return isinstance(pads, tuple | list) and any(isinstance(p, tuple | list) and p[0] != p[1] for p in pads)
+
+
+def _multiples_only(step: Any, trace: Trace) -> bool:
+    """Does 'same' pad both ends alike at every multiple of the stride, which these sizes are not? Such a port is right
+    at the sizes that a strided net is made for; with an odd kernel and stride 2 it would be right at none of them.
+    """
+    kernel, stride = step.settings.get("kernel_size"), step.settings.get("strides")
+    if not step.kind.startswith("Conv") or step.settings.get("padding") != "same" or not step.inputs:
+        return False
+    sizes = trace.shapes.get(step.inputs[0], ())[1:-1]
+    if not isinstance(kernel, list | tuple) or not isinstance(stride, list | tuple) or len(sizes) != len(kernel):
+        return False
+    even = all((k - s) % 2 == 0 and k >= s for k, s in zip(kernel, stride, strict=True))
+    return even and max(stride) > 1 and any(n % s for n, s in zip(sizes, stride, strict=True))
 
 
 def structure(T: Trace, K: Trace) -> tuple:
