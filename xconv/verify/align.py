@@ -105,10 +105,17 @@ def _before(trace: Trace, nodes: Sequence[Holder]) -> list[frozenset[str]]:
         for v in step.outputs:
             sorts[v] = frozenset() if step.index in at else above | ({word} - plain)
             nearest[v] = "" if step.index in at else near
-    users = {v: sort(s) for s in trace.steps for v in s.inputs if s.index not in at}
+    ends: dict[int, frozenset[str]] = {v: frozenset({f"output {i}"}) for i, v in enumerate(trace.outputs)}
+    for step in reversed(trace.steps):
+        if step.index not in at:
+            word = sort(step)
+            further = word in plain or word == "join"  # heads of several outputs are told apart by what they end in
+            behind = frozenset().union(*(ends.get(v, frozenset()) for v in step.outputs))
+            for v in step.inputs:
+                ends[v] = ends.get(v, frozenset()) | (behind if further else {f"to {word}"})
     return [
         frozenset().union(*(sorts.get(v, frozenset()) | ({nearest.get(v, "")} - {""}) for v in h.step.inputs))
-        | {f"to {users[v]}" for v in h.step.outputs if v in users and users[v] not in plain}
+        | frozenset().union(*(ends.get(v, frozenset()) for v in h.step.outputs))
         for h in nodes
     ]
 
@@ -257,8 +264,9 @@ def align(
         )  # fmt: skip
         return total + (24 if right_behind else 0)
 
-    rest_t = [i for i, h in enumerate(torch_holders) if h.family != "map"]
-    rest_k = [j for j, h in enumerate(keras_holders) if h.family != "map"]
+    # A table that one side looks up in may be a bare tensor on the other.
+    rest_t = [i for i, h in enumerate(torch_holders) if h.family != "map" or h.kind == "Embedding"]
+    rest_k = [j for j, h in enumerate(keras_holders) if h.family != "map" or h.kind == "Embedding"]
     settle(rest_t, rest_k, _surroundings(torch, torch_holders), _surroundings(keras, keras_holders), neighbours)
     packed = bundles(
         [h for i, h in enumerate(torch_holders) if i not in pairs],

@@ -116,7 +116,8 @@ def propose(fault: Fault) -> Iterator[Proposal]:
     plans = [
         (len(a.steps) + len(b.steps), b.step.index, a, b)
         for a in cones_t for b in cones_k
-        if (len(a.step.outputs) == 1 or a.step is _attention(a)) and a.step.outputs[0] not in known
+        if (len(a.step.outputs) == 1 or a.step is _attention(a))
+        and (a.step.outputs[0] not in known or sort(a.step) == "shape")
         and (np.prod(a.step.shapes[0]) == np.prod(b.step.shapes[0]) or len(a.step.shapes[0]) == len(b.step.shapes[0]))
     ]  # fmt: skip
     yield from _added(fault, ours, known, held_t)
@@ -291,6 +292,8 @@ def _said(fault: Fault, a: Cone, b: Cone, leaves: set[int]) -> tuple[str, str]:
         return "attention.heads" if other else "layer.kind", says
     ours = Counter(n for s in a.steps if (n := sort(s)) not in QUIET)
     theirs = Counter(n for s in b.steps if (n := sort(s)) not in QUIET)
+    if set(ours) == set(theirs) == {"shape"}:
+        return "layout.reshape", f"torch computes {_words(a)}, Keras {_words(b)}: the numbers come in another order"
     for shape in ("shape",):  # layouts differ as a matter of course
         if set(ours) != {shape} or set(theirs) != {shape}:
             ours.pop(shape, None)

@@ -1,7 +1,7 @@
 """Layout: reshapes without a permutation, other orders of channels, heads, windows and pixels, height for width."""
 
 from collections.abc import Iterator
-from itertools import permutations
+from itertools import islice, permutations
 from math import prod
 from typing import Any
 
@@ -9,16 +9,14 @@ import numpy as np
 
 from ....frameworks.keras import from_numpy, to_numpy
 from ...compare import Fault
-from ...match import agree, scrambled
+from ...match import agree, moves, scrambled
 from ...model import Step
 from .. import Proposal
 from ..edit import after, define, quoted, regions, sources
 
 _RESHAPES = frozenset("reshape Reshape Flatten squeeze Squeeze ExpandDims expand_dims GetItem".split())
 _TRANSPOSES = frozenset("transpose Transpose Permute swapaxes Swapaxes moveaxis Moveaxis".split())
-_PRODUCTS = frozenset(
-    "einsum Einsum matmul Matmul MatMul BatchMatMulV2 dot Dot softmax Softmax scaled_dot_product_attention".split()
-)
+_PRODUCTS = frozenset("einsum Einsum matmul Matmul MatMul BatchMatMulV2 dot Dot scaled_dot_product_attention".split())
 
 
 def propose(fault: Fault) -> Iterator[Proposal]:
@@ -37,7 +35,92 @@ def propose(fault: Fault) -> Iterator[Proposal]:
         if k.kind in _TRANSPOSES:
             yield from _transposed(k, here, there, context)
     yield from _missing(fault, ours, theirs, context)
+    yield from _rearranged(fault, ours, theirs, context)
     yield from _cut(fault)
+
+
+def _rearranged(fault: Fault, ours: list[Step], theirs: list[Step], context: str) -> Iterator[Proposal]:
+    """A reshape whose numbers torch has in other places: which places, the numbers themselves say."""
+    alike: dict[int, tuple[Step, Step | None, Any]] = {}  # by Keras step: torch's of the same shape, and the way there
+    for k in reversed(theirs):
+        for t, same, sizes, order, put in _elsewhere(fault, ours, k):
+            if same:
+                alike.setdefault(k.index, (k, t, put))
+            yield Proposal(
+                context,
+                f"{k.name} orders its numbers otherwise than torch",
+                f"reshape it to {sizes}, transpose by {order} and reshape to {k.shapes[0]}{quoted(k)}",
+                lambda m, v=k.outputs[0], f=put: after(m, v, f), t, k,
+            )  # fmt: skip
+    inner = {v for k, *_ in alike.values() for v in k.inputs}
+    last = [found for found in alike.values() if found[0].outputs[0] not in inner]
+    if len(last) > 1:  # one mistake on several ways that are joined
+
+        def all_of_them(m: Any) -> None:
+            for k, _, put in last:
+                after(m, k.outputs[0], put)
+
+        k, t, _ = last[-1]
+        names = ", ".join(k.name for k, *_ in reversed(last))
+        yield Proposal(context, f"{names} order their numbers otherwise than torch",
+                       f"transpose before them as torch does{quoted(k)}", all_of_them, t, k)  # fmt: skip
+
+
+def _elsewhere(fault: Fault, ours: list[Step], k: Step) -> Iterator[tuple[Step | None, bool, tuple, tuple, Any]]:
+    """torch's steps that give a Keras step's numbers in other places, and how to put them there."""
+    session = fault.session
+    if len(k.outputs) != 1 or k.kind not in _RESHAPES | _TRANSPOSES:
+        return
+    actual = session.K.value(k.outputs[0])
+    if actual.dtype.kind != "f" or len(np.unique(actual)) != actual.size:
+        return
+    for value in [v for s in reversed(ours) for v in s.outputs]:
+        reference = session.t(value)
+        if not scrambled(reference, actual):
+            continue
+        for move in islice(moves(reference.shape, actual.shape), 4):
+            expected = move(reference)
+            places = _places(expected, actual)
+            axes = _axes(places)
+            if axes is None or (places == np.arange(places.size)).all():
+                continue
+
+            def put(x: Any, places: np.ndarray = places) -> Any:
+                array = to_numpy(x)
+                return from_numpy(array.ravel()[places].reshape(array.shape))
+
+            same = reference.shape == actual.shape and np.array_equal(expected, reference)
+            yield session.traces[0].producer(value), same, *axes, put
+
+
+def _places(expected: np.ndarray, actual: np.ndarray) -> np.ndarray:
+    """For each number of `expected` its place in `actual`, which holds each once."""
+    places = np.empty(expected.size, int)
+    places[np.argsort(expected, axis=None)] = np.argsort(actual, axis=None)
+    return places
+
+
+def _axes(places: np.ndarray) -> tuple[tuple[int, ...], tuple[int, ...]] | None:
+    """Sizes and order of axes whose transposition moves numbers so; None if none does.
+
+    >>> _axes(np.arange(24).reshape(2, 3, 4).transpose(0, 2, 1).ravel())
+    ((2, 3, 4), (0, 2, 1))
+    """
+    found: list[tuple[int, int]] = []  # (stride, size), the fastest first
+    block = 1
+    while block < places.size:
+        rows = places.reshape(-1, block)
+        stride = int(rows[1, 0] - rows[0, 0])
+        steps = rows[:, 0] - rows[0, 0]
+        size = int(np.argmax(steps != stride * np.arange(len(steps)))) or len(steps)
+        if stride < 1 or places.size % (block * size):
+            return None
+        found.insert(0, (stride, size))
+        block *= size
+    by_stride = sorted(found, reverse=True)
+    sizes, order = tuple(n for _, n in by_stride), tuple(by_stride.index(f) for f in found)
+    moved = np.arange(places.size).reshape(sizes).transpose(order).ravel()
+    return (sizes, order) if np.array_equal(moved, places) else None
 
 
 def _cut(fault: Fault) -> Iterator[Proposal]:
@@ -78,7 +161,6 @@ def _context(fault: Fault, ours: list[Step], theirs: list[Step]) -> str:
         return "layout.pixel_shuffle"
     if {s.kind for s in theirs} & _PRODUCTS or {s.kind for s in ours} & {
         "matmul",
-        "softmax",
         "einsum",
         "scaled_dot_product_attention",
     }:
