@@ -30,6 +30,7 @@ _WITH_NUMBER = (
     ("relu", "cap"), ("softshrink", "edge"), ("hardshrink", "edge"), ("hardsigmoid", "slope"),
 )  # fmt: skip
 
+_AFFINE = frozenset("mul multiply rmul div realdiv divide truediv sub subtract rsub add addv2 radd".split())
 _INDEXING = frozenset("StridedSlice GetItem getitem flip Flip ReverseV2 gather take GatherV2".split())
 
 
@@ -109,6 +110,8 @@ def _changed(fault: Fault, wanted: list, present: list, keras_steps: list[Step])
         written = [*CATALOGUE, *_numbered(fault)]
     for torch_step, act in [*wanted, *((None, a) for a in written)]:
         for start, first, last in chains:
+            if torch_step is None and first is last and last.kind.lower() in _AFFINE:
+                continue  # a number alone: a scale, even where values of one sign let it pass for a slope
             for variant in _softmax_axes(act, last.shapes[0], len(last.shapes[0])):
                 old = known.get(last.index) if first is last else None
                 if old is None or old == variant:  # a function may compute another thing than its name says
