@@ -231,3 +231,17 @@ def test_a_probe_that_lacks_memory_is_run_smaller_and_said():
     assert report.verdict.value == "equivalent"
     assert "batch +1" in report.compared["probes"]
     assert any("not enough memory, run with a batch of 1" in note for note in report.notes)
+
+
+@pytest.mark.parametrize(("eps", "slope", "cause", "path"), [(1e-2, 0.1, "norm.epsilon", "1"),
+                                                             (1e-6, 0.2, "activation.slope", "2")])  # fmt: skip
+def test_axes_permuted_around_torchs_layer_normalisation_are_no_fault_of_their_own(eps, slope, cause, path):
+    class LayerNorm2d(nn.LayerNorm):
+        def forward(self, x):
+            return super().forward(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+
+    ours = nn.Sequential(nn.Conv2d(3, 4, 2, 2), LayerNorm2d(4, eps=eps), nn.LeakyReLU(slope), nn.Conv2d(4, 5, 3))
+    theirs = keras.Sequential([L.Input((12, 12, 3)), L.Conv2D(4, 2, 2), L.LayerNormalization(epsilon=1e-6),
+                               L.LeakyReLU(0.1), L.Conv2D(5, 3)])  # fmt: skip
+    (found,) = verify(ours, theirs, (2, 3, 12, 12), probes=False).divergences
+    assert (found.cause, found.confirmed, found.torch.path) == (cause, True, path)

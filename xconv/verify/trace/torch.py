@@ -49,7 +49,9 @@ def is_tensor(value: Any) -> bool:
 
 
 def is_leaf(module: nn.Module) -> bool:
-    """Is a call of this module one step?"""
+    """Is a call of this module one step? A layer normalisation that permutes axes around torch's own is several."""
+    if isinstance(module, nn.LayerNorm) and type(module).forward is not nn.LayerNorm.forward:
+        return False
     if isinstance(module, _WHOLE) or kind_of(type(module).__mro__, "torch"):
         return True
     native = type(module).__module__.startswith("torch.nn.modules")
