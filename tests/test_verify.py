@@ -245,3 +245,28 @@ def test_axes_permuted_around_torchs_layer_normalisation_are_no_fault_of_their_o
                                L.LeakyReLU(0.1), L.Conv2D(5, 3)])  # fmt: skip
     (found,) = verify(ours, theirs, (2, 3, 12, 12), probes=False).divergences
     assert (found.cause, found.confirmed, found.torch.path) == (cause, True, path)
+
+
+class Separate(nn.Module):
+    """Attention whose three projections are layers of their own."""
+
+    def __init__(self):
+        super().__init__()
+        self.q, self.k, self.v, self.o = (nn.Linear(8, 8) for _ in range(4))
+
+    def forward(self, x):
+        q, k, y = (f(x) for f in (self.q, self.k, self.v))
+        return self.o((q @ k.mT / 8**0.5).softmax(-1) @ y)
+
+
+def packed(scale):
+    x = keras.Input((6, 8))
+    k, v, q = ops.split(L.Dense(24)(x), 3, axis=-1)
+    return keras.Model(x, L.Dense(8)(ops.matmul(ops.softmax(ops.matmul(q, ops.transpose(k, (0, 2, 1))) / scale), v)))
+
+
+def test_projections_packed_on_one_side_are_carried_in_parts_in_the_order_that_the_outputs_ask_for():
+    report = verify(Separate, lambda: packed(8**0.5), (2, 6, 8), probes=False)
+    assert report.verdict == "equivalent"
+    assert any("packed otherwise" in note for note in report.notes)
+    assert verify(Separate, lambda: packed(8.0), (2, 6, 8), probes=False).verdict == "different"

@@ -207,8 +207,8 @@ def _partnerless(session: Session, cone: Cone) -> list[Holder]:
     """Layers with weights on the way that the other side does not have."""
     indices = {s.index for s in cone.steps}
     alone = session.alignment.torch_alone if cone.step.side == "torch" else session.alignment.keras_alone
-    alone = [h for h in alone if h.path not in session.transfer.handled]
-    return [h for h in alone if h.kind != "weight" and any(s.index in indices for s in h.steps)]
+    left = [h for h in alone if h.path not in session.transfer.handled]
+    return [h for h in left if h.kind != "weight" and any(s.index in indices for s in h.steps)]
 
 
 def _lacking(fault: Fault, a: Cone, leaves: list[int]) -> tuple[str, str]:
