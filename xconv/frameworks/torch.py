@@ -98,7 +98,11 @@ def load(model: nn.Module, given: Sequence[Leaf]) -> None:
 
 def _call(model: nn.Module, training: bool, how: str):
     model.train(training)
-    return torch.compile(model) if how == "compiled" else model
+    if how != "compiled":
+        return model
+    # Anew for each model: after some that share code, torch would silently run the next ones uncompiled.
+    torch.compiler.reset()
+    return torch.compile(model, dynamic=False)
 
 
 def _flat(outputs: Any) -> list[torch.Tensor]:
