@@ -19,6 +19,7 @@ from onnx import helper
 
 from ..dtypes import numpy_dtype
 from ..errors import XconvError, first_line
+from ..fast.keras import packing
 from ..frameworks.keras import run as run_keras
 from ..frameworks.keras import to_numpy, variables
 from . import files
@@ -78,9 +79,14 @@ def source(model: keras.Layer, shapes: Sequence[Sequence[int]] | None, name: str
 
     def run(dtype: str):
         there = model if dtype == str(model.compute_dtype) else double(model, dtype, given)
-        return lambda xs: [
-            channels_first(y) for y in run_keras(_listed(there), [channels_last(_as(x, dtype)) for x in xs])
-        ]
+
+        def answer(xs: list[np.ndarray]) -> list[np.ndarray]:
+            with packing():
+                return [
+                    channels_first(y) for y in run_keras(_listed(there), [channels_last(_as(x, dtype)) for x in xs])
+                ]
+
+        return answer
 
     return Source(name, "keras", given, write, run, (fixed, theirs))
 
