@@ -43,7 +43,7 @@ def _rearranged(fault: Fault, ours: list[Step], theirs: list[Step], context: str
     """A reshape whose numbers torch has in other places: which places, the numbers themselves say."""
     alike: dict[int, tuple[Step, Step | None, Any]] = {}  # by Keras step: torch's of the same shape, and the way there
     for k in reversed(theirs):
-        for t, same, sizes, order, put in _elsewhere(fault, ours, k):
+        for t, same, sizes, order, put in islice(_elsewhere(fault, ours, k), 2):
             if same:
                 alike.setdefault(k.index, (k, t, put))
             yield Proposal(
