@@ -2,7 +2,7 @@
 
 import resource
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, nullcontext
 from dataclasses import replace
 from functools import partial
@@ -18,16 +18,18 @@ from .chance import same, silence, silence_constants
 from .compare import Fault, Session, output_move, outputs_of, walk
 from .depth import Samples
 from .diagnose import Doctor, divergence, merged
+from .exchange import exchanged, rebound, regrouped, structure
 from .fold import shared, twins
 from .holders import holders, outline
 from .match import AGREE_OUTPUT, difference
-from .model import Depth, Difference, Divergence, Report, Trace, Verdict
+from .model import Depth, Difference, Report, Trace, Verdict
+from .result import Result, only_rounding
 from .sides import Side
+from .sizes import made_for_its_size
 from .transfer import Carrier, Transfer, carry_all
 
 MODES = ("auto", "from-torch", "from-keras", "as-is")
 LAWS = 1e-2  # beyond this no rounding of a constant to float32 explains a difference of the outputs
-NARROW = 1500 * 2.0**-24  # sums of so many terms in float32
 DOUBLE = 2.0**-29  # float64's rounding over float32's
 GROWN = 16.0  # both sides round, each in its own order
 SMALL = 1 << 23  # numbers in all values of a run: with a large model less is tried
@@ -134,9 +136,8 @@ class Case:
         if self.torch.file or self.keras.file:
             known = {**twins(ts, ks, self.torch, self.keras, self.mode == "as-is"), **known}
         found = align(T, K, ts, ks, [outline(h) for h in ts], [outline(h) for h in ks], known)
-        moved = carry_all(found, self.torch, self.keras, (T, K), self.mode)
         if not found.bundles or self.mode == "as-is":
-            return found, moved
+            return found, carry_all(found, self.torch, self.keras, (T, K), self.mode)
         turned = [
             found,
             *(replace(found, bundles=order) for order in zip(*(b.orders() for b in found.bundles), strict=False)),
@@ -148,7 +149,7 @@ class Case:
         return found, carry_all(found, self.torch, self.keras, (T, K), self.mode)
 
     def otherwise(
-        self, T: Trace, K: Trace, xs: Sequence[np.ndarray], alignment: Alignment, transfer: Transfer, result: "Result"
+        self, T: Trace, K: Trace, xs: Sequence[np.ndarray], alignment: Alignment, transfer: Transfer, result: Result
     ):
         """Where several assignments fit, the one under which the outputs agree decides; else the first one stands."""
         for other in exchanged(alignment, 16 if self.small else 4):
@@ -220,7 +221,7 @@ class Case:
             alignment, transfer, self.mode, self.layout, probe,
         )  # fmt: skip
 
-    def judge(self, T, K, xs, alignment, transfer, probe: str = "default") -> "Result":
+    def judge(self, T, K, xs, alignment, transfer, probe: str = "default") -> Result:
         """Compare the outputs of one run, and find out why where they differ."""
         from .law.keras import apply_laws
 
@@ -228,7 +229,8 @@ class Case:
         if len(T.outputs) == len(K.outputs) and not any(T.names):
             # A plain run holds no values: a large model that is right never needs more.
             plain = self.keras.run(self.arrange(xs), False) if probe == "default" else list(K.results)
-            apart, good = self._apart(list(T.results), plain), self._agree(list(T.results), plain)
+            apart = self._apart(list(T.results), plain)
+            good = len(plain) == len(T.results) and apart.max_rel <= AGREE_OUTPUT
         else:
             apart, good = self.outputs(T, session)
         if good:
@@ -275,7 +277,7 @@ class Case:
             return 0.0
         return min(1.0, max(difference(a, b).max_rel for a, b in zip(T.results, found, strict=True)))
 
-    def probe(self, result: "Result", xs: Sequence[np.ndarray], seed: int, clock: Clock) -> None:
+    def probe(self, result: Result, xs: Sequence[np.ndarray], seed: int, clock: Clock) -> None:
         """Run both sides in other ways; what parts them there is added to the result."""
         from .probes import probes
 
@@ -291,7 +293,7 @@ class Case:
         if self.mode != "as-is":
             self._weights(result, xs, seed)
 
-    def _mended(self, result: "Result", inputs: Sequence[np.ndarray], name: str) -> bool:
+    def _mended(self, result: Result, inputs: Sequence[np.ndarray], name: str) -> bool:
         """Is the run that laws and remedies have mended right on other inputs? Beside faults, others are looked for."""
         session = result.session.fed(inputs, self.arrange(inputs), name)
         for machine in (result.session.T, result.session.K):
@@ -304,7 +306,7 @@ class Case:
         result.add(Result(session, apart, False, merged([divergence(f) for f in doctor.found])))
         return True
 
-    def statistics(self, result: "Result") -> None:
+    def statistics(self, result: Result) -> None:
         """What inference cannot show of a normalisation: how its statistics move in training."""
         from .diagnose.norm.keras import momentum
 
@@ -319,7 +321,7 @@ class Case:
         except XconvError:
             return None
 
-    def _probe(self, result: "Result", probe: Any) -> None:
+    def _probe(self, result: Result, probe: Any) -> None:
         from .precision.keras import kept, of_keras_alone, trains_by_default
 
         if probe.default_call and (image := trains_by_default(self.keras.model)):
@@ -336,7 +338,7 @@ class Case:
         with kept(self.keras.model) if probe.default_call else nullcontext():
             self._differently(result, probe)
 
-    def _differently(self, result: "Result", probe: Any) -> None:
+    def _differently(self, result: Result, probe: Any) -> None:
         from .inputs import declared
         from .probes import exhausted, smaller
 
@@ -368,24 +370,19 @@ class Case:
         self._again(result, T, K, probe.inputs, probe.name, sizes=probe.name.startswith("sizes"))
 
     def _apart(self, ours: list[np.ndarray], theirs: list[np.ndarray]) -> Difference:
+        """The largest difference of outputs; of surplus ones it says nothing."""
         found = Difference(0.0, 0.0)
-        for a, b in zip(ours, theirs, strict=True):
+        for a, b in zip(ours, theirs, strict=False):
             move = output_move(a, b, self.layout)
             apart = difference(move(a), b) if move is not None else Difference(float("inf"), float("inf"))
             found = max(found, apart, key=lambda d: d.max_rel)
         return found
 
     def _agree(self, ours: list[np.ndarray], theirs: list[np.ndarray]) -> bool:
-        if len(ours) != len(theirs):
-            return False
-        for a, b in zip(ours, theirs, strict=True):
-            move = output_move(a, b, self.layout)
-            if move is None or difference(move(a), b).max_rel > AGREE_OUTPUT:
-                return False
-        return True
+        return len(ours) == len(theirs) and self._apart(ours, theirs).max_rel <= AGREE_OUTPUT
 
     def _again(
-        self, result: "Result", T: Trace, K: Trace, xs: Sequence[np.ndarray], name: str, sizes: bool = False
+        self, result: Result, T: Trace, K: Trace, xs: Sequence[np.ndarray], name: str, sizes: bool = False
     ) -> None:
         alignment, transfer = result.session.alignment, result.session.transfer
         if result.structure != structure(T, K):  # another path through the code: pair anew, the weights are in place
@@ -403,7 +400,7 @@ class Case:
             again.divergences = true
         result.add(again)
 
-    def _weights(self, result: "Result", xs: Sequence[np.ndarray], seed: int) -> None:
+    def _weights(self, result: Result, xs: Sequence[np.ndarray], seed: int) -> None:
         """Neutral weights (a fresh bias, a fresh running mean) hide faults: make them random and look again."""
         from .probes import constant, lively
 
@@ -467,7 +464,7 @@ class Case:
             found += compare_training(*models, training, batches, pairs=pairs, steps=steps, seed=seed)
         return found
 
-    def user(self, result: "Result", xs: Sequence[np.ndarray]) -> None:
+    def user(self, result: Result, xs: Sequence[np.ndarray]) -> None:
         """The figure seen in production: the same weights and inputs in float32, in which both models stay."""
         narrow = [x.astype(np.float32) if x.dtype.kind == "f" else x for x in xs]
         if not result.session.depth and self.small and result.good:
@@ -482,12 +479,7 @@ class Case:
         except XconvError as error:
             result.notes.append(f"not run in float32: {error}")
             return
-        found = Difference(0.0, 0.0)
-        for a, b in zip(ours, theirs, strict=False):
-            move = output_move(a, b, self.layout)
-            apart = difference(move(a), b) if move else Difference(float("inf"), float("inf"))
-            found = max(found, apart, key=lambda d: d.max_rel)
-        result.figure = {"dtype": "float32", **found.to_json()}
+        result.figure = {"dtype": "float32", **self._apart(ours, theirs).to_json()}
         result.user = [samples.apart(i) for i in range(len(result.session.depth))]
 
     def _samples(self, points: Sequence[tuple[Any, Any, float]]) -> Samples:
@@ -503,7 +495,7 @@ class Case:
         seen = [(t, k, samples.apart(i)) for i, (t, k, _) in enumerate(samples.points)]
         return [(t, k, apart) for t, k, apart in seen if apart is not None]
 
-    def report(self, result: "Result", clock: Clock, T: Trace, K: Trace, alignment, transfer, findings=None) -> Report:
+    def report(self, result: Result, clock: Clock, T: Trace, K: Trace, alignment, transfer, findings=None) -> Report:
         both = (("torch", alignment.torch_alone, T), ("keras", alignment.keras_alone, K))
         idle = {side: unused(found, trace) for side, found, trace in both}
         result.notes += [
@@ -563,34 +555,6 @@ class Case:
         )  # fmt: skip
 
 
-class Result:
-    """What the runs showed."""
-
-    def __init__(self, session: Session, apart: Difference, good: bool, divergences: list[Divergence]):
-        self.session, self.apart, self.good, self.divergences = session, apart, good, divergences
-        self.probes = ["default"]
-        self.notes: list[str] = []
-        self.blind = False  # NaN or infinity hides what is behind it
-        self.worst: dict[str, np.ndarray] = {}
-        self.figure: dict[str, Any] = {}  # in the user's own dtype
-        self.user: list[float | None] = []  # the same at each point of the session's depth
-
-    @property
-    def structure(self) -> tuple:
-        return structure(*self.session.traces)
-
-    def add(self, other: "Result") -> None:
-        """Take over what another run showed for the first time."""
-        known = {key for d in self.divergences for key in _keys(d)}
-        self.divergences += [d for d in other.divergences if not known & set(_keys(d))]
-        self.session.laws += [law for law in other.session.laws if law not in self.session.laws]
-        self.notes += [note for note in other.notes if note not in self.notes]
-        if not other.good:
-            if self.good:
-                self.apart, self.worst = other.apart, other.worst
-            self.good = False
-
-
 def never_placed(alignment: Alignment, transfer: Transfer) -> set[tuple[str, str]]:
     """Kinds and weights that no layer of the other side has room for: scales that an architecture does without.
 
@@ -602,13 +566,6 @@ def never_placed(alignment: Alignment, transfer: Transfer) -> set[tuple[str, str
     return {(kind, name) for kind, lost in of_kind.items() if len(lost) > 1 for name in set.intersection(*lost)}
 
 
-def _keys(d: Divergence) -> list[tuple]:
-    """What makes two divergences the same: the place on either side with its cause, or both places."""
-    torch, keras = d.torch.path if d.torch else "", d.keras.path if d.keras else ""
-    keys = [("both", torch, keras), ("torch", torch, d.cause), ("keras", keras, d.cause)]
-    return [k for k in keys if k[1] or k[0] == "both"]
-
-
 def unused(found: Sequence[Any], trace: Trace) -> list[str]:
     """Layers whose answers reach no output."""
     needed = set(trace.outputs)
@@ -616,16 +573,6 @@ def unused(found: Sequence[Any], trace: Trace) -> list[str]:
         if needed & set(step.outputs):
             needed |= set(step.inputs)
     return [h.path for h in found if not any(needed & set(s.outputs) for s in h.steps)]
-
-
-def only_rounding(result: "Result", narrow: set[str]) -> None:
-    """Operators without float64 ran in float32: what is as small as that and has no proven cause proves nothing."""
-    names = ", ".join(sorted(narrow))
-    result.notes.append(
-        f"TensorFlow has no float64 for {names} here: computed in float32, whose rounding hides the rest"
-    )
-    if result.divergences and not any(d.confirmed or d.difference.max_rel > NARROW for d in result.divergences):
-        result.divergences, result.good, result.blind = [], True, True
 
 
 def first_not_finite(session: Session) -> str:
@@ -642,38 +589,6 @@ def first_not_finite(session: Session) -> str:
     return ""
 
 
-def exchanged(alignment: Alignment, most: int = 16) -> Iterator[Alignment]:
-    """Other assignments within the groups that could be exchanged: all groups alike first, then each alone."""
-    sizes = sorted({len(g) for g in alignment.groups if len(g) <= 4})
-    plans = [[(g, p) for g in alignment.groups if len(g) == n] for n in sizes for p in list(permutations(range(n)))[1:]]
-    if len(alignment.groups) > 1:
-        plans += [[(g, p)] for g in alignment.groups if len(g) <= 4 for p in list(permutations(range(len(g))))[1:]]
-    for plan in plans[:most]:
-        yield regrouped(alignment, plan)
-
-
-def regrouped(alignment: Alignment, plan: Sequence[tuple[Sequence[int], Sequence[int]]]) -> Alignment:
-    """The torch layers of each group in another order."""
-    pairs = list(alignment.pairs)
-    for group, order in plan:
-        for i, j in zip(group, order, strict=True):
-            pairs[i] = (alignment.pairs[group[j]][0], alignment.pairs[i][1])
-    at = {k: i for i, (_, k) in enumerate(pairs)}
-    for group, _ in plan:  # a normalisation goes with the layer in front of it
-        behind = [
-            (_behind(pairs[i][0], [t for t, _ in alignment.pairs]), _behind(pairs[i][1], list(at))) for i in group
-        ]
-        if {t for t, _ in behind} == {alignment.pairs[at[k]][0] for _, k in behind if k is not None}:
-            for t, k in behind:
-                pairs[at[k]] = (t, k)  # type: ignore[index, assignment]
-    return replace(alignment, pairs=tuple(pairs))
-
-
-def _behind(holder: Any, holders: Sequence[Any]) -> Any:
-    """The normalisation that is fed by a layer directly."""
-    return next((h for h in holders if h.norm and set(h.step.inputs) & set(holder.step.outputs)), None)
-
-
 def worst(fault: Fault) -> dict[str, np.ndarray]:
     """The tensors at a fault, in torch layout."""
     if fault.actual is None or fault.actual.shape != fault.expected.shape:
@@ -688,62 +603,6 @@ def graph(trace: Trace) -> list[dict[str, Any]]:
     return [
         {"path": s.path, "kind": s.kind, "inputs": sorted({at[v] for v in s.inputs if v in at})} for s in trace.steps
     ]
-
-
-def made_for_its_size(d: Divergence, result: "Result") -> bool:
-    """Is a difference at another size no mistake? A port may pad on purpose for its parity, or name its sizes."""
-    window = d.cause.partition(".")[0] in ("padding", "pooling", "stride", "transposed", "resize", "dilation", "kernel")
-    if not d.confirmed or not window:
-        return True
-    step = next(
-        (s for s in result.session.traces[1].steps if d.keras and s.path == d.keras.path and s.kind == d.keras.step),
-        None,
-    )
-    if step is None:
-        return False
-    if "ceil" in d.cause or (d.torch and "ool" in d.torch.step and d.cause.startswith("padding")):
-        ceil = any(
-            s.settings.get("ceil_mode") for s in result.session.traces[0].steps if d.torch and s.path == d.torch.path
-        )
-        return bool(ceil) and step.settings.get("padding") == "same"
-    if _multiples_only(step, result.session.traces[1]):
-        return True
-    maker = result.session.traces[1].producer(step.inputs[0]) if step.inputs else None
-    pads = maker.settings.get("padding") if maker is not None and maker.kind.startswith("ZeroPadding") else None
-    return isinstance(pads, tuple | list) and any(isinstance(p, tuple | list) and p[0] != p[1] for p in pads)
-
-
-def _multiples_only(step: Any, trace: Trace) -> bool:
-    """Does 'same' pad both ends alike at every multiple of the stride, which these sizes are not? Such a port is right
-    at the sizes that a strided net is made for; with an odd kernel and stride 2 it would be right at none of them.
-    """
-    kernel, stride = step.settings.get("kernel_size"), step.settings.get("strides")
-    if not step.kind.startswith("Conv") or step.settings.get("padding") != "same" or not step.inputs:
-        return False
-    sizes = trace.shapes.get(step.inputs[0], ())[1:-1]
-    if not isinstance(kernel, list | tuple) or not isinstance(stride, list | tuple) or len(sizes) != len(kernel):
-        return False
-    even = all((k - s) % 2 == 0 and k >= s for k, s in zip(kernel, stride, strict=True))
-    return even and max(stride) > 1 and any(n % s for n, s in zip(sizes, stride, strict=True))
-
-
-def structure(T: Trace, K: Trace) -> tuple:
-    """What must be the same for one trace's pairs to be another's."""
-    return tuple((s.path, s.kind) for s in T.steps), tuple((s.path, s.kind) for s in K.steps)
-
-
-def rebound(alignment: Alignment, T: Trace, K: Trace) -> Alignment:
-    """The same pairs on the steps of other traces of equal structure."""
-
-    def moved(holder: Any, trace: Trace) -> Any:
-        return replace(holder, steps=[trace.steps[s.index] for s in holder.steps])
-
-    return replace(
-        alignment,
-        pairs=tuple((moved(t, T), moved(k, K)) for t, k in alignment.pairs),
-        torch_alone=tuple(moved(t, T) for t in alignment.torch_alone),
-        keras_alone=tuple(moved(k, K) for k in alignment.keras_alone),
-    )
 
 
 __all__ = ["verify"]

@@ -1,0 +1,60 @@
+"""Other assignments of layers: those that could be exchanged, and the same one on other traces of the models."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import permutations
+from typing import Any
+
+from .align import Alignment
+from .model import Trace
+
+
+def exchanged(alignment: Alignment, most: int = 16) -> Iterator[Alignment]:
+    """Other assignments within the groups that could be exchanged: all groups alike first, then each alone."""
+    sizes = sorted({len(g) for g in alignment.groups if len(g) <= 4})
+    plans = [[(g, p) for g in alignment.groups if len(g) == n] for n in sizes for p in list(permutations(range(n)))[1:]]
+    if len(alignment.groups) > 1:
+        plans += [[(g, p)] for g in alignment.groups if len(g) <= 4 for p in list(permutations(range(len(g))))[1:]]
+    for plan in plans[:most]:
+        yield regrouped(alignment, plan)
+
+
+def regrouped(alignment: Alignment, plan: Sequence[tuple[Sequence[int], Sequence[int]]]) -> Alignment:
+    """The torch layers of each group in another order."""
+    pairs = list(alignment.pairs)
+    for group, order in plan:
+        for i, j in zip(group, order, strict=True):
+            pairs[i] = (alignment.pairs[group[j]][0], alignment.pairs[i][1])
+    at = {k: i for i, (_, k) in enumerate(pairs)}
+    for group, _ in plan:  # a normalisation goes with the layer in front of it
+        behind = [
+            (_behind(pairs[i][0], [t for t, _ in alignment.pairs]), _behind(pairs[i][1], list(at))) for i in group
+        ]
+        if {t for t, _ in behind} == {alignment.pairs[at[k]][0] for _, k in behind if k is not None}:
+            for t, k in behind:
+                pairs[at[k]] = (t, k)  # type: ignore[index, assignment]
+    return replace(alignment, pairs=tuple(pairs))
+
+
+def _behind(holder: Any, holders: Sequence[Any]) -> Any:
+    """The normalisation that is fed by a layer directly."""
+    return next((h for h in holders if h.norm and set(h.step.inputs) & set(holder.step.outputs)), None)
+
+
+def structure(T: Trace, K: Trace) -> tuple:
+    """What must be the same for one trace's pairs to be another's."""
+    return tuple((s.path, s.kind) for s in T.steps), tuple((s.path, s.kind) for s in K.steps)
+
+
+def rebound(alignment: Alignment, T: Trace, K: Trace) -> Alignment:
+    """The same pairs on the steps of other traces of equal structure."""
+
+    def moved(holder: Any, trace: Trace) -> Any:
+        return replace(holder, steps=[trace.steps[s.index] for s in holder.steps])
+
+    return replace(
+        alignment,
+        pairs=tuple((moved(t, T), moved(k, K)) for t, k in alignment.pairs),
+        torch_alone=tuple(moved(t, T) for t in alignment.torch_alone),
+        keras_alone=tuple(moved(k, K) for k in alignment.keras_alone),
+    )
