@@ -28,7 +28,7 @@ class _Hushed(MetaPathFinder):
             load = spec.loader.exec_module
 
             def silently(module) -> None:
-                with _silence():
+                with silenced(2):
                     load(module)
 
             spec.loader.exec_module = silently  # type: ignore[method-assign]
@@ -36,15 +36,18 @@ class _Hushed(MetaPathFinder):
 
 
 @contextmanager
-def _silence() -> Iterator[None]:
-    """File descriptor 2 leads nowhere inside; exceptions pass through as ever."""
+def silenced(*descriptors: int) -> Iterator[None]:
+    """File descriptors lead nowhere inside; exceptions pass through as ever."""
+    sys.stdout.flush()
     sys.stderr.flush()
-    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 2)
+    kept, nowhere = [os.dup(number) for number in descriptors], os.open(os.devnull, os.O_WRONLY)
+    for number in descriptors:
+        os.dup2(nowhere, number)
     try:
         yield
     finally:
         sys.stderr.flush()
-        os.dup2(kept, 2)
-        os.close(kept)
+        for number, stream in zip(descriptors, kept, strict=True):
+            os.dup2(stream, number)
+            os.close(stream)
         os.close(nowhere)

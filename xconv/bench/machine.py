@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from ..copying import processors
 from ..parity.report import machine as basics
 
 SAME = ("processor", "cores", "threads", "gpu", "platform")  # what two runs must have in common
@@ -15,8 +16,7 @@ SAME = ("processor", "cores", "threads", "gpu", "platform")  # what two runs mus
 def machine(threads: int, gpu: str) -> dict[str, Any]:
     """Processor, cores, GPU, threads used, load at the start, and the versions of what ran."""
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
-    found = {**basics(), "processor": processor(), "threads": threads, "gpu": gpu, "load": load}
-    return {**found, "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()}
+    return {**basics(), "processor": processor(), "threads": threads, "gpu": gpu, "load": load, "cores": processors()}
 
 
 def processor() -> str:

@@ -198,18 +198,11 @@ def record(
     """Write down a run of one model, to be compared where the other one lives."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     _writable(out)
-    from ..named import found_of as load
+    from .load import opened
     from .record import write
 
-    def opened() -> Any:
-        if not source.endswith(".onnx"):
-            return load(source)
-        from .load.torch import opened as seated  # an ONNX file takes the torch seat
-
-        return seated(source)
-
     write(
-        opened(),
+        opened(source, "torch"),  # where an ONNX file is seated
         out,
         [shape(s) for s in input] if input else None,
         _inputs(inputs) if inputs else None,

@@ -13,6 +13,7 @@ from ...errors import XconvError, first_line
 from ...frameworks.keras import _name, from_numpy, to_numpy
 from ..sides import Side, made_of
 from ..trace import keras as tracing
+from . import opened
 
 LARGE = 1 << 24  # numbers, 128 MiB in float64
 
@@ -24,25 +25,13 @@ def instance(model: Any) -> keras.Layer:
         XconvError: if it is neither.
     """
     if isinstance(model, str | Path):
-        model = opened(model)
+        model = opened(model, "keras")
     if not isinstance(model, keras.Layer) and callable(model):
         with made():
             model = model()
     if not isinstance(model, keras.Layer):
         raise XconvError(f"the Keras side is a {type(model).__name__}, not a keras model or a function that makes one")
     return model
-
-
-def opened(source: str | Path) -> Any:
-    """What a file holds, an ONNX graph as a layer."""
-    if Path(source).suffix == ".onnx":
-        from .onnx.graph import read
-        from .onnx.keras import net
-
-        return net(read(source))
-    from ...named import found_of
-
-    return found_of(str(source))
 
 
 class made:

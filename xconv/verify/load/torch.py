@@ -20,6 +20,7 @@ from ..model import Trace
 from ..sides import Side, made_of
 from ..trace import torch as tracing
 from ..trace.recurrent.torch import Cell
+from . import opened
 
 
 def instance(model: Any) -> nn.Module:
@@ -29,25 +30,13 @@ def instance(model: Any) -> nn.Module:
         XconvError: if it is neither.
     """
     if isinstance(model, str | Path):
-        model = opened(model)
+        model = opened(model, "torch")
     if not isinstance(model, nn.Module) and callable(model):
         with made():
             model = model()
     if not isinstance(model, nn.Module):
         raise XconvError(f"the torch side is a {type(model).__name__}, not an nn.Module or a function that makes one")
     return layered(model) if isinstance(model, torch.fx.GraphModule) else model
-
-
-def opened(source: str | Path) -> Any:
-    """What a file holds, an ONNX graph as a module."""
-    if Path(source).suffix == ".onnx":
-        from .onnx.graph import read
-        from .onnx.torch import net
-
-        return net(read(source))
-    from ...named import found_of
-
-    return found_of(str(source))
 
 
 class made:
