@@ -55,3 +55,15 @@ def test_importing_xconv_takes_less_than_three_tenths_of_a_second():
     code = "import time; t = time.perf_counter(); import xconv; print(time.perf_counter() - t)"
     runs = [float(subprocess.check_output([sys.executable, "-c", code])) for _ in range(3)]
     assert min(runs) < 0.3
+
+
+def test_looking_for_tensorflow_leaves_its_import_silent():
+    code = """
+import sys
+from importlib.util import find_spec
+from xconv.quiet import hush
+hush()
+finders = [*sys.meta_path]
+assert find_spec("tensorflow") and sys.meta_path == finders
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)

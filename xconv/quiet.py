@@ -5,7 +5,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.abc import MetaPathFinder
-from importlib.util import find_spec
+from importlib.machinery import PathFinder
 
 NAME = "tensorflow"
 
@@ -21,10 +21,7 @@ class _Hushed(MetaPathFinder):
     """Finds TensorFlow as ever, and lets it load in silence."""
 
     def find_spec(self, name, path=None, target=None):
-        if name != NAME:
-            return None
-        sys.meta_path.remove(self)
-        if (spec := find_spec(NAME)) and spec.loader:
+        if name == NAME and (spec := PathFinder.find_spec(name, path, target)) and spec.loader:
             load = spec.loader.exec_module
 
             def silently(module) -> None:
@@ -32,7 +29,8 @@ class _Hushed(MetaPathFinder):
                     load(module)
 
             spec.loader.exec_module = silently  # type: ignore[method-assign]
-        return spec
+            return spec
+        return None
 
 
 @contextmanager
