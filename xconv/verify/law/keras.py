@@ -13,7 +13,7 @@ import numpy as np
 from ...frameworks.keras import from_numpy, to_numpy
 from ..compare import Session
 from ..diagnose.activation.describe import keras_act
-from ..diagnose.norm.keras import keras_norm
+from ..diagnose.norm.formula import keras_norm
 from ..load.keras import weights_of
 from ..machine import Machine
 from ..match import FLOAT32, agree, difference
@@ -79,7 +79,7 @@ def _narrow(step: Step) -> Iterator[tuple[Callable[[Any], Any], None, str]]:
     weights = {n: np.asarray(to_numpy(w)) for n, w in weights_of(step.owner).items()} if step.owner is not None else {}
     norm = keras_norm(step, weights, step.shapes[0]) if step.kind.endswith("Normalization") else None
     if norm is not None:
-        yield norm, None, says
+        yield lambda x: from_numpy(norm(to_numpy(x))), None, says
     if step.kind == "Dense" and "kernel" in weights:
         yield lambda x: from_numpy(to_numpy(x) @ weights["kernel"] + weights.get("bias", 0.0)), None, says
     if step.kind.startswith("GlobalAveragePooling"):
