@@ -109,6 +109,14 @@ def test_several_faults_come_out_of_one_run_each_once():
     assert causes(report) == [("padding.side", True), ("norm.epsilon", True), ("activation.slope", True)]
 
 
+def test_an_activation_and_what_it_brings_to_light_are_two_faults():
+    ours = nn.Sequential(nn.Conv2d(3, 8, 3), nn.LeakyReLU(0.1), nn.MaxPool2d(3, 2, 1), nn.Conv2d(8, 4, 1))
+    theirs = keras.Sequential([L.Input((12, 12, 3)), L.Conv2D(8, 3), L.Activation("relu"), L.ZeroPadding2D(1),
+                               L.MaxPooling2D(3, 2), L.Conv2D(4, 1)])  # fmt: skip
+    found = verify(ours, theirs, (2, 3, 12, 12), probes=False).divergences
+    assert [(d.cause, d.confirmed) for d in found] == [("activation.slope", True), ("padding.value", True)]
+
+
 def test_the_remedy_quotes_the_users_line():
     report = verify(torch_net, lambda: keras_net(epsilon=1e-3), SHAPE, probes=False)
     assert "epsilon=1e-05 in `x = L.LeakyReLU(" in report.divergences[0].remedy

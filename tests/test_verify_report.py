@@ -97,6 +97,15 @@ def test_equivalent_and_unproven_have_pages_of_their_own():
     assert "UNPROVEN" in report(divergences=()).changed(verdict=Verdict.UNPROVEN).text()
 
 
+def test_what_is_noted_of_many_layers_is_one_line_for_the_reader_and_stays_whole_for_scripts():
+    notes = (*(f"conv{i} (Conv2D).bias is on one side only" for i in range(9)), "probe sizes was not run")
+    noted = report(notes=notes)
+    assert "conv0, conv1 and 7 more: (Conv2D).bias is on one side only" in noted.text()
+    assert "probe sizes was not run" in noted.text()
+    assert noted.to_json()["notes"] == list(notes)
+    assert repr(noted) == noted.text()
+
+
 def test_json_holds_what_scripts_rely_on():
     found = json.loads(json.dumps(report().to_json()))
     assert found["verdict"] == "different"

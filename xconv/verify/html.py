@@ -12,7 +12,7 @@ from .. import files
 from ..errors import need
 from .causes import CAUSES
 from .model import Report
-from .text import SENTENCES, compared, outputs, seen, short, spot
+from .text import SENTENCES, compared, gathered, outputs, seen, short, spot
 
 INK = "#010203"  # stands for the page's own text colour, which an SVG takes as currentColor
 RED = "#e5484d"
@@ -38,6 +38,7 @@ def html(report: Report) -> str:
         spot=spot,
         outputs=outputs(report),
         compared=compared(report),
+        notes=gathered(report.notes),
         depth=by_depth(report),
         heat=heat_map(report.worst),
         graph=graphs(report),

@@ -157,9 +157,9 @@ class Depth:
     user_rel: float | None = None  # at the user's dtype
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Report:
-    """The verdict and everything it rests on."""
+    """The verdict and everything it rests on; printed, it is its first page."""
 
     verdict: Verdict
     dtype: str = "float64"
@@ -198,6 +198,8 @@ class Report:
         from .text import page
 
         return page(self)
+
+    __repr__ = text
 
     def changed(self, **fields: Any) -> "Report":
         """The same report with other fields (the training comparison adds its divergences)."""

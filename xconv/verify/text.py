@@ -1,6 +1,6 @@
 """A report on the terminal: verdict, first fault, cause, remedy, then the others, then what was compared."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from io import StringIO
 from math import isfinite
 
@@ -48,7 +48,7 @@ def _parts(report: Report) -> Iterator[RenderableType]:
         yield Text()
         yield from _fault(number, divergence)
     missing = [f"{side}: {', '.join(paths)}" for side, paths in report.unmatched.items() if paths]
-    for heading, lines in (("not paired", missing), ("refused", report.refused), ("notes", report.notes)):
+    for heading, lines in (("not paired", missing), ("refused", report.refused), ("notes", gathered(report.notes))):
         if lines:
             yield Text()
             yield _named(heading, [Text(line) for line in lines])
@@ -76,6 +76,20 @@ def compared(report: Report) -> str:
     seconds = f"{sum(report.seconds.values()):.1f} s" if report.seconds else ""
     peak = f"{report.peak_mib:.0f} MiB at most" if report.peak_mib else ""
     return "; ".join(part for part in (", ".join(counts), f"probes: {probes}" if probes else "", seconds, peak) if part)
+
+
+def gathered(notes: Sequence[str], shown: int = 2) -> list[str]:
+    """Notes that say the same of many layers as one each; every note begins with what it speaks of."""
+    of_each: dict[str, list[str]] = {}
+    for note in notes:
+        what, _, said = note.partition(" ")
+        of_each.setdefault(said, []).append(what)
+    lines = []
+    for said, whats in of_each.items():
+        if len(whats) > shown + 1:
+            whats = [f"{', '.join(whats[:shown])} and {len(whats) - shown} more:"]
+        lines += [f"{what} {said}".strip() for what in whats]
+    return lines
 
 
 def _fault(number: int, d: Divergence) -> Iterator[RenderableType]:

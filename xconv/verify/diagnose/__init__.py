@@ -34,6 +34,7 @@ FAMILIES = (
 )
 
 
+VAGUE = ("layer.kind", "layer.surplus", "layer.missing")  # what an exchange of many steps at once amounts to
 MORE = 40  # hypotheses that are still tried when one has mended the place, but not the outputs
 
 
@@ -85,12 +86,16 @@ class Doctor:
         self.small = len(session.traces[1].steps) < 300
 
     def __call__(self, fault: Fault) -> bool:
-        if self._solve(fault, self.limit) or self._divide(fault):
+        proposal = self._solution(fault, self.limit)
+        if (proposal is None or proposal.cause in VAGUE) and self._divide(fault):
             return True
-        self.found.append(Found(fault, None))
-        return False
+        if proposal is None:
+            self.found.append(Found(fault, None))
+            return False
+        self._apply(fault, proposal)
+        return True
 
-    def _solve(self, fault: Fault, most: int) -> bool:
+    def _solution(self, fault: Fault, most: int) -> Proposal | None:
         """Try hypotheses until one makes the sides agree at a fault.
 
         Of several that do, one under which the outputs agree too says more than one that mends this place alone.
@@ -113,14 +118,22 @@ class Doctor:
                 break
             if first is None:
                 first, left = proposal, min(left, MORE)
-        if first is None:
-            return False
-        first.apply(self.session.K)
+        return first
+
+    def _apply(self, fault: Fault, proposal: Proposal) -> None:
+        proposal.apply(self.session.K)
         self.session.settled[fault.target] = fault.torch_value
-        if first.law:
-            self.session.laws.append(first.explanation)
+        if proposal.law:
+            self.session.laws.append(proposal.explanation)
         else:
-            self.found.append(Found(fault, first))
+            self.found.append(Found(fault, proposal))
+
+    def _solve(self, fault: Fault, most: int) -> bool:
+        """Mend a part of the way, if something says what it is."""
+        proposal = self._solution(fault, most)
+        if proposal is None or proposal.cause in VAGUE:
+            return False
+        self._apply(fault, proposal)
         return True
 
     def _divide(self, fault: Fault) -> bool:

@@ -14,7 +14,7 @@ from .edit import quoted, regions, rewire
 
 
 def propose(fault: Fault) -> Iterator[Proposal]:
-    if fault.where != "between" or fault.torch_step is None or fault.pair is None:
+    if fault.where != "between" or fault.torch_step is None or fault.keras_step is None or fault.pair is None:
         return
     yield from _exchanged(fault)
     yield from _blocks(fault)
