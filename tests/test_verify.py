@@ -249,6 +249,8 @@ def test_axes_permuted_around_torchs_layer_normalisation_are_no_fault_of_their_o
             return super().forward(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
 
     ours = nn.Sequential(nn.Conv2d(3, 4, 2, 2), LayerNorm2d(4, eps=eps), nn.LeakyReLU(slope), nn.Conv2d(4, 5, 3))
+    nn.init.normal_(ours[1].weight)
+    nn.init.normal_(ours[1].bias)
     theirs = keras.Sequential([L.Input((12, 12, 3)), L.Conv2D(4, 2, 2), L.LayerNormalization(epsilon=1e-6),
                                L.LeakyReLU(0.1), L.Conv2D(5, 3)])  # fmt: skip
     (found,) = verify(ours, theirs, (2, 3, 12, 12), probes=False).divergences

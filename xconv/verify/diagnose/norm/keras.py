@@ -11,6 +11,7 @@ from ...compare import Fault, channels, expect, first_input
 from ...holders import NORMS, Holder
 from ...match import agree, laid_out
 from ...model import Step
+from ...sides import Side
 from .. import Proposal
 from ..constant import offered
 from ..edit import define, quoted, regions
@@ -27,32 +28,24 @@ _TORCH = frozenset(
 
 def propose(fault: Fault) -> Iterator[Proposal]:
     session, alignment = fault.session, fault.session.alignment
-
-    def torch_weights(holder: Holder) -> Weights:
-        return {n: session.torch.to_numpy(w) for n, w in holder.weights.items()}
-
-    def keras_weights(holder: Holder) -> Weights:
-        return {n: to_numpy(w) for n, w in holder.weights.items()}
-
-    if fault.where == "in" and fault.pair is not None:
+    if fault.where == "in" and fault.pair is not None and fault.pair[0].kind in NORMS:
         t, k = fault.torch_step, fault.keras_step
         assert t is not None
         assert k is not None
-        if fault.pair[0].kind in NORMS:
-            yield from _pair(fault, t, k, torch_weights(fault.pair[0]), keras_weights(fault.pair[1]))
+        yield from _pair(
+            fault, t, k, _weights(t, fault.pair[:1], session.torch), _weights(k, fault.pair[1:], session.keras)
+        )
     if fault.where != "between":
         return
     ours, theirs = regions(fault)
-    alone = {s.index: h for h in alignment.keras_alone for s in h.steps}
-    alone_t = {s.index: h for h in alignment.torch_alone for s in h.steps}
-    alone_t |= {s.index: t for t, k in alignment.pairs if k.kind == "weight" for s in t.steps}
+    held_t = [*(t for t, _ in alignment.pairs), *alignment.torch_alone]
+    held_k = [*(k for _, k in alignment.pairs), *alignment.keras_alone]
     norms = [k for k in theirs if k.kind.endswith("Normalization")]
     for t in ours:
         if t.kind in _TORCH:
-            torch = torch_weights(alone_t[t.index]) if t.index in alone_t else {}
-            torch = {} if "value" in torch else torch
+            torch = _weights(t, held_t, session.torch)
             for k in norms:
-                yield from _pair(fault, t, k, torch, keras_weights(alone[k.index]) if k.index in alone else {})
+                yield from _pair(fault, t, k, torch, _weights(k, held_k, session.keras))
             if not norms:
                 yield from _by_hand(fault, t, torch, theirs)
         else:
@@ -62,6 +55,18 @@ def propose(fault: Fault) -> Iterator[Proposal]:
             if k.owner is not None:
                 yield from _by_torch(fault, k, ours)
         yield from _reduced(fault, ours, theirs)
+
+
+def _weights(step: Step, held: Iterable[Holder], side: Side) -> Weights:
+    """Those of a step's layer, or those that a function is given."""
+    found: dict[str, np.ndarray] = {}
+    for holder in held:
+        if any(s.index == step.index for s in holder.steps):
+            return {n: side.to_numpy(w) for n, w in holder.weights.items()}
+        if holder.kind == "weight":
+            given = [str(s.settings["name"]) for s in holder.steps if not set(s.outputs).isdisjoint(step.inputs)]
+            found |= {_WORDS.get(_ROLES.get(n, n), n): side.to_numpy(holder.weights[n]) for n in given}
+    return found
 
 
 def _proposals(found: Iterable[Change], t: Step | None, k: Step, start: int) -> Iterator[Proposal]:
@@ -117,6 +122,7 @@ def _by_hand(fault: Fault, t: Step, torch: Weights, theirs: list[Step]) -> Itera
 
 
 _ROLES = {"gamma": "gamma", "scale": "gamma", "weight": "gamma", "beta": "beta", "bias": "beta"}
+_WORDS = {"gamma": "weight", "beta": "bias"}  # what torch's functions call them
 
 
 def _own(fault: Fault, want: Norm, theirs: list[Step]) -> Norm:
