@@ -167,26 +167,3 @@ def _channels(nodes: list[Node], name: str, ranks: Mapping[str, int]) -> int | N
         elif node.op in _THROUGH and ranks.get(node.outputs[0], rank) == rank:
             known[node.outputs[0]] = axes
     return None
-
-
-def by_channel(slope: np.ndarray, rank: int) -> bool:
-    """Does a PRelu's slope have one number, or one for each channel?"""
-    return slope.size == 1 or (slope.ndim == rank - 1 and slope.size == slope.shape[0])
-
-
-def recurrent_settings(graph: Graph, node: Node) -> dict[str, Any]:
-    """What a recurrent node asks for, if both frameworks' layers can do it.
-
-    Raises:
-        XconvError: if they cannot.
-    """
-    s = node.settings
-    acts = [a.lower() for a in s.get("activations", [])]
-    usual = {"LSTM": ["sigmoid", "tanh", "tanh"], "GRU": ["sigmoid", "tanh"], "RNN": ["tanh"]}[node.op]
-    relu = node.op == "RNN" and bool(acts) and set(acts) == {"relu"}
-    odd = acts and not relu and acts != usual * (len(acts) // len(usual))
-    states = [graph.constants[n] for n in node.inputs[5:7] if n in graph.constants]
-    if odd or s.get("direction") == "reverse" or s.get("layout") or s.get("clip") or node.input(4) or node.input(7) or (
-        node.op == "GRU" and not s.get("linear_before_reset")) or any(a.any() for a in states):  # fmt: skip
-        raise XconvError(f"{graph.file}: {node.name} ({node.op}) has settings that torch's and Keras's layers have not")
-    return {**s, "relu": relu}

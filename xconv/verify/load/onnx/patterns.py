@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,10 @@ class Node:
     def input(self, index: int) -> str:
         return self.inputs[index] if index < len(self.inputs) else ""
 
+    def each(self, name: str, rank: int, default: int = 1) -> tuple[int, ...]:
+        """A setting with one number for each spatial axis."""
+        return tuple(self.settings.get(name, [default] * rank))
+
 
 def put_together(
     nodes: list[Node], constants: dict[str, np.ndarray], ranks: Mapping[str, int], outputs: set[str], producer: str
@@ -39,23 +44,18 @@ def _dense(nodes: list[Node], constants: dict[str, np.ndarray], outputs: set[str
 
     The kernel comes to lie as (outputs, inputs), under the name that it had.
     """
-    users: dict[str, int] = {}
-    for node in nodes:
-        for name in node.inputs:
-            users[name] = users.get(name, 0) + 1
+    users = Counter(name for node in nodes for name in node.inputs)
     found: list[Node] = []
     at: dict[str, int] = {}  # what a dense layer without bias gives, and where it stands
     for node in nodes:
         matrix = constants.get(node.input(1))
         if node.op in ("MatMul", "Gemm") and matrix is not None and matrix.ndim == 2 and matrix.dtype.kind == "f":
             s = node.settings
-            if node.op == "Gemm" and (s.get("transA") or s.get("alpha", 1.0) != 1 or s.get("beta", 1.0) != 1):
+            odd = s.get("transA") or s.get("alpha", 1.0) != 1 or s.get("beta", 1.0) != 1
+            if odd or (node.input(2) and getattr(constants.get(node.input(2)), "ndim", 0) != 1):
                 found.append(node)
                 continue
-            if node.op == "Gemm" and node.input(2) and getattr(constants.get(node.input(2)), "ndim", 0) != 1:
-                found.append(node)
-                continue
-            turned = node.op == "Gemm" and s.get("transB")
+            turned = s.get("transB")
             kernel = node.input(1) if turned else node.input(1).removesuffix(".T") + "#"
             constants[kernel] = matrix if turned else np.ascontiguousarray(matrix.T)
             bias = node.input(2)
@@ -84,15 +84,28 @@ def _dense(nodes: list[Node], constants: dict[str, np.ndarray], outputs: set[str
     return found
 
 
-def _group_norms(
-    nodes: list[Node], constants: dict[str, np.ndarray], ranks: Mapping[str, int], outputs: set[str]
-) -> list[Node]:
-    """Reshape, InstanceNormalization without scale, Reshape back, Mul and Add by channel as one group normalisation."""
-    maker = {o: n for n in nodes for o in n.outputs}
+def _neighbours(nodes: list[Node]) -> tuple[dict[str, Node], dict[str, list[Node]]]:
+    """Who gives each value, and who is fed it."""
     users: dict[str, list[Node]] = {}
     for node in nodes:
         for name in node.inputs:
             users.setdefault(name, []).append(node)
+    return {o: n for n in nodes for o in n.outputs}, users
+
+
+def _constant(node: Node | None, constants: Mapping[str, np.ndarray]) -> str:
+    return next((n for n in node.inputs if n in constants), "") if node else ""
+
+
+def _fed(node: Node | None, constants: Mapping[str, np.ndarray]) -> str:
+    return next((n for n in node.inputs if n not in constants), "") if node else ""
+
+
+def _group_norms(
+    nodes: list[Node], constants: dict[str, np.ndarray], ranks: Mapping[str, int], outputs: set[str]
+) -> list[Node]:
+    """Reshape, InstanceNormalization without scale, Reshape back, Mul and Add by channel as one group normalisation."""
+    maker, users = _neighbours(nodes)
 
     def after(name: str, op: str) -> Node | None:
         one = users.get(name, [])
@@ -110,7 +123,7 @@ def _group_norms(
         whole = maker.get(back.inputs[1])  # Shape of what was taken apart, or sizes of its rank
         same = whole is not None and whole.op == "Shape" and whole.inputs[0] == before.inputs[0]
         same |= back.inputs[1] in constants and constants[back.inputs[1]].size == ranks.get(before.inputs[0])
-        weights = [next((n for n in node.inputs if n in constants), "") for node in (scale, shift)]
+        weights = [_constant(node, constants) for node in (scale, shift)]
         rank = ranks.get(before.inputs[0], 0)
         if not same or not all(_by_channel(constants.get(n), rank) for n in weights):
             continue
@@ -128,22 +141,13 @@ def _moments(
     nodes: list[Node], constants: dict[str, np.ndarray], ranks: Mapping[str, int], outputs: set[str]
 ) -> list[Node]:
     """x s + (beta - mean s) with s = gamma / sqrt(var + epsilon), of layer and group normalisations in Keras."""
-    maker = {o: n for n in nodes for o in n.outputs}
-    users: dict[str, list[Node]] = {}
-    for node in nodes:
-        for name in node.inputs:
-            users.setdefault(name, []).append(node)
+    maker, users = _neighbours(nodes)
 
     def made(name: str, op: str) -> Node | None:
         node = maker.get(name)
         return node if node is not None and node.op == op else None
 
-    def constant(node: Node | None) -> str:
-        return next((n for n in node.inputs if n in constants), "") if node else ""
-
-    def fed(node: Node | None) -> str:
-        return next((n for n in node.inputs if n not in constants), "") if node else ""
-
+    constant, fed = (partial(find, constants=constants) for find in (_constant, _fed))
     new: dict[str, Node] = {}  # by the output that it gives
     for inverse in (n for n in nodes if n.op == "Reciprocal"):
         root = made(inverse.inputs[0], "Sqrt")
@@ -202,9 +206,9 @@ def _affine(
         mul = next((maker[n] for n in add.inputs if n in maker and maker[n].op == "Mul"), None)
         if mul is None or users[mul.outputs[0]] != 1 or mul.outputs[0] in outputs:
             continue
-        x = next((n for n in mul.inputs if n not in constants), "")
+        x = _fed(mul, constants)
         rank = ranks.get(x, 0)
-        pair = [next((n for n in node.inputs if n in constants), "") for node in (mul, add)]
+        pair = [_constant(node, constants) for node in (mul, add)]
         axes = [_axis(constants.get(n), rank) for n in pair]
         if not all(pair) or not x or rank < 2 or None in axes or axes[0] != axes[1] or axes[0] not in (1, rank - 1):
             continue

@@ -1,0 +1,1 @@
+"""Layers of either framework that a node of a graph is."""
