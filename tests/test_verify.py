@@ -117,6 +117,27 @@ def test_an_activation_and_what_it_brings_to_light_are_two_faults():
     assert [(d.cause, d.confirmed) for d in found] == [("activation.slope", True), ("padding.value", True)]
 
 
+class Standardised(nn.Conv2d):
+    def forward(self, x):
+        variance, mean = torch.var_mean(self.weight, (1, 2, 3), keepdim=True)
+        return F.conv2d(x, (self.weight - mean) / (variance + 1e-5).sqrt(), self.bias)
+
+
+class StandardisedByN(L.Conv2D):
+    def call(self, x):
+        w = ops.convert_to_tensor(self.kernel)
+        w = (w - ops.mean(w, (0, 1, 2))) / ops.sqrt(ops.var(w, (0, 1, 2)) + 1e-5)
+        return ops.conv(x, w) + self.bias
+
+
+def test_a_layer_of_the_users_own_is_taken_apart_where_as_a_whole_it_says_nothing():
+    ours = nn.Sequential(Standardised(3, 6, 3), nn.ReLU(), nn.Conv2d(6, 4, 3))
+    theirs = keras.Sequential([L.Input((12, 12, 3)), StandardisedByN(6, 3), L.ReLU(), L.Conv2D(4, 3)])
+    (found,) = verify(ours, theirs, (2, 3, 12, 12)).divergences
+    assert (found.cause, found.confirmed) == ("norm.variance", True)
+    assert (found.torch.path, found.torch.step, found.keras.step) == ("0", "var_mean", "var")
+
+
 def test_the_remedy_quotes_the_users_line():
     report = verify(torch_net, lambda: keras_net(epsilon=1e-3), SHAPE, probes=False)
     assert "epsilon=1e-05 in `x = L.LeakyReLU(" in report.divergences[0].remedy

@@ -23,6 +23,7 @@ from .fold import shared, twins
 from .holders import holders, outline
 from .match import AGREE_OUTPUT, difference
 from .model import Depth, Difference, Report, Trace, Verdict
+from .opening import opened
 from .result import Result, only_rounding
 from .sides import Side
 from .sizes import made_for_its_size
@@ -221,8 +222,12 @@ class Case:
             alignment, transfer, self.mode, self.layout, probe,
         )  # fmt: skip
 
-    def judge(self, T, K, xs, alignment, transfer, probe: str = "default") -> Result:
-        """Compare the outputs of one run, and find out why where they differ."""
+    def judge(self, T, K, xs, alignment, transfer, probe: str = "default", whole: bool = True) -> Result:
+        """Compare the outputs of one run, and find out why where they differ.
+
+        Args:
+            whole: layers are steps; where one says nothing, its own steps are looked at.
+        """
         from .law.keras import apply_laws
 
         session = self.session(T, K, xs, alignment, transfer, probe)
@@ -264,7 +269,7 @@ class Case:
                 return Result(lawful, exact, True, [])
         found = Result(session, apart, False, merged([divergence(f) for f in doctor.found]))
         found.worst = worst(doctor.found[0].fault) if doctor.found else {}
-        return found
+        return opened(self, found, xs) if whole else found
 
     def rounding(self, T: Trace, xs: Sequence[np.ndarray]) -> float:
         """How far float32 parts torch's run from itself, at most wholly: float64 does so by about 2^-29 of that."""

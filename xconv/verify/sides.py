@@ -17,7 +17,7 @@ class Side:
 
     name: str  # "torch" or "keras"
     model: Any
-    trace: Callable[..., Trace]  # (inputs, training) to a trace
+    trace: Callable[..., Trace]  # (inputs, training, opened) to a trace
     run: Callable[..., list[np.ndarray]]  # (inputs, training) to the flat outputs
     weights_of: Callable[[Any], Mapping[str, Any]]  # of a step's owner, live
     write: Callable[[Any, np.ndarray], None]  # into one of those

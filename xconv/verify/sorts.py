@@ -10,8 +10,9 @@ _CLASSES: dict[str, str] = {
     "product": "mul multiply rmul imul",
     "quotient": "div divide truediv true_divide realdiv rtruediv",
     "extreme": "maximum minimum",
-    "reduction": "mean sum amax amin max min var std prod norm logsumexp globalaveragepooling1d globalaveragepooling2d "
-    "globalmaxpooling1d globalmaxpooling2d adaptiveavgpool1d adaptiveavgpool2d adaptivemaxpool2d adaptive_avg_pool2d "
+    "reduction": "mean sum amax amin max min var var_mean moments std prod norm logsumexp globalaveragepooling1d "
+    "globalaveragepooling2d globalmaxpooling1d globalmaxpooling2d adaptiveavgpool1d adaptiveavgpool2d "
+    "adaptivemaxpool2d adaptive_avg_pool2d "
     "adaptive_avg_pool1d adaptive_max_pool2d adaptive_max_pool1d",
     "pooling": "avgpool1d avgpool2d maxpool1d maxpool2d avg_pool1d avg_pool2d max_pool1d max_pool2d maxpooling1d "
     "maxpooling2d averagepooling1d averagepooling2d average_pool max_pool maxpool avgpool",

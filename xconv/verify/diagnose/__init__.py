@@ -208,12 +208,15 @@ def divergence(found: Found) -> Divergence:
 
 
 def _twin(fault: Fault, step: Step) -> Step | None:
-    """torch's step of the same sort on the way to a fault."""
+    """torch's step of the same sort on the way to a fault: the one in its turn, if there are as many, or the last."""
     from ..sorts import QUIET, sort
     from .edit import regions
 
-    same = [s for s in regions(fault)[0] if sort(s) == sort(step) and sort(s) not in QUIET]
-    return same[-1] if same else None
+    near, there = regions(fault)
+    ours = [s for s in near if sort(s) == sort(step) and sort(s) not in QUIET]
+    theirs = [s.index for s in there if s.kind == step.kind]
+    turn = theirs.index(step.index) if len(ours) == len(theirs) and step.index in theirs else -1
+    return ours[turn] if ours else None
 
 
 def merged(found: Sequence[Divergence]) -> list[Divergence]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -87,7 +88,7 @@ def side(model: keras.Layer, cast: Callable[[str], None]) -> Side:
         variable.assign(from_numpy(given))  # which TensorFlow copies, and the others may keep as it is
 
     return Side(
-        "keras", model, lambda inputs, training=False: tracing.trace(model, inputs, training), run, weights_of, write,
+        "keras", model, partial(tracing.trace, model), run, weights_of, write,
         to_numpy, from_numpy, nullcontext, {layer.path: layer for layer in model._flatten_layers()}, cast,
         made_of(model),
     )  # fmt: skip

@@ -2,7 +2,7 @@
 
 import copy
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -103,9 +103,9 @@ def side(model: nn.Module, dtype: str = "float64") -> Side:
         held[0] = getattr(torch, dtype)
         ours.to(held[0])
 
-    def trace(inputs: Sequence[np.ndarray], training: Any = False) -> Trace:
+    def trace(inputs: Sequence[np.ndarray], training: Any = False, opened: Container[type] = ()) -> Trace:
         with lifted():
-            return tracing.trace(ours, inputs, bool(training))
+            return tracing.trace(ours, inputs, bool(training), opened)
 
     def weights_of(owner: Any) -> Mapping[str, torch.Tensor]:
         if isinstance(owner, Cell):

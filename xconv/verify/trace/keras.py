@@ -6,7 +6,7 @@ those of the torch backend by a function mode, JAX's operators by wrapping them 
 """
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import Any
@@ -92,8 +92,8 @@ def _mask(value: Any) -> Any:
 
 
 class _Tracer:
-    def __init__(self, model: Layer):
-        self.model = model
+    def __init__(self, model: Layer, opened: Container[type]):
+        self.model, self.opened = model, opened
         self.tape = Recorder("keras", is_tensor, lambda t: tuple(int(n) for n in t.shape))
         self.names: dict[int, str] = {}
         self.within = ""  # the path of a layer that is taken apart
@@ -109,7 +109,7 @@ class _Tracer:
         path = tape.paths[-1] + "/" + layer.name if tape.paths[-1] else layer.name
         if layer is self.model:
             path = ""
-        if layer is not self.model and is_leaf(layer):
+        if layer is not self.model and type(layer) not in self.opened and is_leaf(layer):
             return self._leaf(layer, path, args, kwargs)
         tape.paths.append(path)
         try:
@@ -491,17 +491,18 @@ def _owners(layer: Layer, path: str, found: dict[int, str]) -> None:
         found.setdefault(id(v), path)
 
 
-def trace(model: Layer, inputs: Sequence[Any], training: bool | None = False) -> Trace:
+def trace(model: Layer, inputs: Sequence[Any], training: bool | None = False, opened: Container[type] = ()) -> Trace:
     """Run a model once and write down its steps.
 
     Args:
         inputs: arrays in the model's own layout.
         training: given to the model; None leaves the argument out.
+        opened: classes of layers whose own steps are written down, although they are layers of Keras by descent.
 
     Raises:
         XconvError: if the model raises, or gives no tensor.
     """
-    tracer = _Tracer(model)
+    tracer = _Tracer(model, opened)
     tape = tracer.tape
     _owners(model, "", tracer.names)
     xs = [from_numpy(x) for x in inputs]

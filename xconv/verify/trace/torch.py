@@ -1,7 +1,7 @@
 """Tracing a torch model: modules of torch.nn are steps, and so are functions, methods and operators between them."""
 
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -48,8 +48,10 @@ def is_tensor(value: Any) -> bool:
     return isinstance(value, torch.Tensor)
 
 
-def is_leaf(module: nn.Module) -> bool:
+def is_leaf(module: nn.Module, opened: Container[type] = ()) -> bool:
     """Is a call of this module one step? A layer normalisation that permutes axes around torch's own is several."""
+    if type(module) in opened:
+        return False
     if isinstance(module, nn.LayerNorm) and type(module).forward is not nn.LayerNorm.forward:
         return False
     if isinstance(module, _WHOLE) or kind_of(type(module).__mro__, "torch"):
@@ -161,14 +163,13 @@ class _Mode(TorchFunctionMode):
                 )
 
 
-def trace(
-    model: nn.Module, inputs: Sequence[Any], training: bool = False, calls: Mapping[str, Any] | None = None
-) -> Trace:
+def trace(model: nn.Module, inputs: Sequence[Any], training: bool = False, opened: Container[type] = ()) -> Trace:
     """Run a model once and write down its steps.
 
     Args:
         model: in evaluation mode unless `training`; its state may change in training mode.
         inputs: arrays, as the model takes them.
+        opened: classes of modules whose own steps are written down, although they are layers of torch by descent.
 
     Raises:
         XconvError: if the model raises, or gives no tensor.
@@ -220,7 +221,7 @@ def trace(
 
     try:
         for path, module in model.named_modules():
-            leaf = is_leaf(module)
+            leaf = is_leaf(module, opened)
             handles.append(module.register_forward_pre_hook(
                 lambda m, a, k, p=path, f=leaf: before(p, f, m, a, k), with_kwargs=True, prepend=True))  # fmt: skip
             handles.append(module.register_forward_hook(
