@@ -1,9 +1,7 @@
 """What exporters take apart, put together again: dense layers and normalisations become one node each."""
 
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -29,127 +27,122 @@ class Node:
         return tuple(self.settings.get(name, [default] * rank))
 
 
+class Draft:
+    """A graph's nodes, who gives each value and who is fed it; constants get what put together layers want."""
+
+    def __init__(
+        self, nodes: list[Node], constants: dict[str, np.ndarray], ranks: Mapping[str, int], outputs: set[str]
+    ):
+        self.nodes, self.constants, self.ranks, self.outputs = nodes, constants, ranks, outputs
+        self.maker = {o: n for n in nodes for o in n.outputs}
+        self.users: dict[str, list[Node]] = {}
+        for node in nodes:
+            for name in node.inputs:
+                self.users.setdefault(name, []).append(node)
+
+    def made(self, name: str, op: str) -> Node | None:
+        node = self.maker.get(name)
+        return node if node is not None and node.op == op else None
+
+    def alone(self, name: str) -> bool:
+        """Is one node fed it, and nothing else?"""
+        return len(self.users.get(name, [])) == 1 and name not in self.outputs
+
+    def after(self, node: Node | None, op: str) -> Node | None:
+        """The only node that is fed a node's output."""
+        if node is None or not self.alone(node.outputs[0]):
+            return None
+        (user,) = self.users[node.outputs[0]]
+        return user if user.op == op else None
+
+    def constant(self, node: Node | None) -> str:
+        return next((n for n in node.inputs if n in self.constants), "") if node else ""
+
+    def fed(self, node: Node | None) -> str:
+        return next((n for n in node.inputs if n not in self.constants), "") if node else ""
+
+    def matrix(self, name: str) -> np.ndarray | None:
+        array = self.constants.get(name)
+        return array if array is not None and array.ndim == 2 and array.dtype.kind == "f" else None
+
+
 def put_together(
     nodes: list[Node], constants: dict[str, np.ndarray], ranks: Mapping[str, int], outputs: set[str], producer: str
 ) -> list[Node]:
     """Nodes with layers in the place of the operators that they were written as; constants get what layers want."""
-    nodes = _group_norms(_dense(nodes, constants, outputs), constants, ranks, outputs)
-    if producer == "tf2onnx":
-        nodes = _affine(_moments(nodes, constants, ranks, outputs), constants, ranks, outputs)
+    for pattern in (_dense, _group_norms, *((_moments, _affine) if producer == "tf2onnx" else ())):
+        nodes = pattern(Draft(nodes, constants, ranks, outputs))
     return nodes
 
 
-def _dense(nodes: list[Node], constants: dict[str, np.ndarray], outputs: set[str]) -> list[Node]:
+def _dense(d: Draft) -> list[Node]:
     """MatMul with a constant matrix, Gemm, and an Add of a constant vector behind it as one dense layer.
 
     The kernel comes to lie as (outputs, inputs), under the name that it had.
     """
-    users = Counter(name for node in nodes for name in node.inputs)
-    found: list[Node] = []
+    constants, found = d.constants, []
     at: dict[str, int] = {}  # what a dense layer without bias gives, and where it stands
-    for node in nodes:
-        matrix = constants.get(node.input(1))
-        if node.op in ("MatMul", "Gemm") and matrix is not None and matrix.ndim == 2 and matrix.dtype.kind == "f":
-            s = node.settings
+    for node in d.nodes:
+        found.append(node)
+        if node.op in ("MatMul", "Gemm") and (matrix := d.matrix(node.input(1))) is not None:
+            s, bias = node.settings, node.input(2)
             odd = s.get("transA") or s.get("alpha", 1.0) != 1 or s.get("beta", 1.0) != 1
-            if odd or (node.input(2) and getattr(constants.get(node.input(2)), "ndim", 0) != 1):
-                found.append(node)
+            if odd or (bias and getattr(constants.get(bias), "ndim", 0) != 1):
                 continue
-            turned = s.get("transB")
-            kernel = node.input(1) if turned else node.input(1).removesuffix(".T") + "#"
-            constants[kernel] = matrix if turned else np.ascontiguousarray(matrix.T)
-            bias = node.input(2)
+            kernel = node.input(1) if s.get("transB") else node.input(1).removesuffix(".T") + "#"
+            constants[kernel] = matrix if s.get("transB") else np.ascontiguousarray(matrix.T)
             if bias and constants[bias].size != len(constants[kernel]):
                 constants[bias + "#"] = np.broadcast_to(constants[bias], len(constants[kernel]))
                 bias += "#"
-            found.append(replace(node, op="Dense", inputs=(node.input(0), kernel, bias), settings={}))
+            found[-1] = replace(node, op="Dense", inputs=(node.input(0), kernel, bias), settings={})
             if not bias:
                 at[node.outputs[0]] = len(found) - 1
-            continue
-        if node.op == "Add" and (one := next((n for n in node.inputs if n in at), "")):
-            bias = node.inputs[1 - node.inputs.index(one)]
-            layer = found[at[one]]
+        elif node.op == "Add" and (one := next((n for n in node.inputs if n in at), "")):
+            bias, layer = node.inputs[1 - node.inputs.index(one)], found[at[one]]
             array = constants.get(bias)
             fits = array is not None and array.size == len(constants[layer.inputs[1]]) == array.shape[-1:][0]
-            if array is not None and fits and users[one] == 1 and one not in outputs:
+            if array is not None and fits and d.alone(one):
                 constants[bias + "#"] = array.reshape(-1)
                 found[at.pop(one)] = replace(layer, inputs=(*layer.inputs[:2], bias + "#"), outputs=node.outputs)
-                continue
-        if node.op == "Gather" and node.settings.get("axis", 0) == 0 and node.input(1) not in constants:
-            table = constants.get(node.input(0))
-            if table is not None and table.ndim == 2 and table.dtype.kind == "f":
-                found.append(replace(node, op="Embedding", inputs=(node.inputs[1], node.inputs[0])))
-                continue
-        found.append(node)
+                found.pop()
+        elif node.op == "Gather" and d.matrix(node.inputs[0]) is not None and node.inputs[1] not in constants and (
+            node.settings.get("axis", 0) == 0
+        ):  # fmt: skip
+            found[-1] = replace(node, op="Embedding", inputs=node.inputs[::-1])
     return found
 
 
-def _neighbours(nodes: list[Node]) -> tuple[dict[str, Node], dict[str, list[Node]]]:
-    """Who gives each value, and who is fed it."""
-    users: dict[str, list[Node]] = {}
-    for node in nodes:
-        for name in node.inputs:
-            users.setdefault(name, []).append(node)
-    return {o: n for n in nodes for o in n.outputs}, users
-
-
-def _constant(node: Node | None, constants: Mapping[str, np.ndarray]) -> str:
-    return next((n for n in node.inputs if n in constants), "") if node else ""
-
-
-def _fed(node: Node | None, constants: Mapping[str, np.ndarray]) -> str:
-    return next((n for n in node.inputs if n not in constants), "") if node else ""
-
-
-def _group_norms(
-    nodes: list[Node], constants: dict[str, np.ndarray], ranks: Mapping[str, int], outputs: set[str]
-) -> list[Node]:
+def _group_norms(d: Draft) -> list[Node]:
     """Reshape, InstanceNormalization without scale, Reshape back, Mul and Add by channel as one group normalisation."""
-    maker, users = _neighbours(nodes)
-
-    def after(name: str, op: str) -> Node | None:
-        one = users.get(name, [])
-        return one[0] if len(one) == 1 and one[0].op == op and name not in outputs else None
-
+    constants = d.constants
     gone: dict[int, Node | None] = {}
-    for norm in (n for n in nodes if n.op == "InstanceNormalization"):
-        before, back = maker.get(norm.inputs[0]), after(norm.outputs[0], "Reshape")
-        scale = after(back.outputs[0], "Mul") if back else None
-        shift = after(scale.outputs[0], "Add") if scale else None
-        plain = all((constants[n] == v).all() for n, v in zip(norm.inputs[1:], (1, 0), strict=True) if n in constants)
-        plain &= all(n in constants for n in norm.inputs[1:])
-        if before is None or before.op != "Reshape" or back is None or scale is None or shift is None or not plain:
+    for norm in (n for n in d.nodes if n.op == "InstanceNormalization"):
+        before, back = d.made(norm.inputs[0], "Reshape"), d.after(norm, "Reshape")
+        scale = d.after(back, "Mul")
+        shift = d.after(scale, "Add")
+        plain = all(n in constants and (constants[n] == v).all() for n, v in zip(norm.inputs[1:], (1, 0), strict=True))
+        if before is None or back is None or scale is None or shift is None or not plain:
             continue
-        whole = maker.get(back.inputs[1])  # Shape of what was taken apart, or sizes of its rank
-        same = whole is not None and whole.op == "Shape" and whole.inputs[0] == before.inputs[0]
-        same |= back.inputs[1] in constants and constants[back.inputs[1]].size == ranks.get(before.inputs[0])
-        weights = [_constant(node, constants) for node in (scale, shift)]
-        rank = ranks.get(before.inputs[0], 0)
+        whole = d.made(back.inputs[1], "Shape")  # of what was taken apart, or sizes of its rank
+        same = whole is not None and whole.inputs[0] == before.inputs[0]
+        same |= back.inputs[1] in constants and constants[back.inputs[1]].size == d.ranks.get(before.inputs[0])
+        weights, rank = [d.constant(node) for node in (scale, shift)], d.ranks.get(before.inputs[0], 0)
         if not same or not all(_by_channel(constants.get(n), rank) for n in weights):
             continue
-        flat = [f"{n}#" for n in weights]
-        constants.update({f: constants[n].reshape(-1) for f, n in zip(flat, weights, strict=True)})
+        constants.update({f"{n}#": constants[n].reshape(-1) for n in weights})
         settings = {"num_groups": len(constants[norm.inputs[1]]), "epsilon": norm.settings.get("epsilon", 1e-5),
                     "by_channel": True}  # fmt: skip
         gone |= {id(n): None for n in (before, norm, back, scale)}
-        gone[id(shift)] = replace(norm, op="GroupNormalization", inputs=(before.inputs[0], *flat),
-                                  outputs=shift.outputs, settings=settings)  # fmt: skip
-    return [kept for n in nodes if (kept := gone.get(id(n), n)) is not None]
+        gone[id(shift)] = replace(norm, op="GroupNormalization", outputs=shift.outputs, settings=settings,
+                                  inputs=(before.inputs[0], *(f"{n}#" for n in weights)))  # fmt: skip
+    return [kept for n in d.nodes if (kept := gone.get(id(n), n)) is not None]
 
 
-def _moments(
-    nodes: list[Node], constants: dict[str, np.ndarray], ranks: Mapping[str, int], outputs: set[str]
-) -> list[Node]:
+def _moments(d: Draft) -> list[Node]:
     """x s + (beta - mean s) with s = gamma / sqrt(var + epsilon), of layer and group normalisations in Keras."""
-    maker, users = _neighbours(nodes)
-
-    def made(name: str, op: str) -> Node | None:
-        node = maker.get(name)
-        return node if node is not None and node.op == op else None
-
-    constant, fed = (partial(find, constants=constants) for find in (_constant, _fed))
+    constants, ranks, users, made, constant, fed = d.constants, d.ranks, d.users, d.made, d.constant, d.fed
     new: dict[str, Node] = {}  # by the output that it gives
-    for inverse in (n for n in nodes if n.op == "Reciprocal"):
+    for inverse in (n for n in d.nodes if n.op == "Reciprocal"):
         root = made(inverse.inputs[0], "Sqrt")
         plus = made(root.inputs[0], "Add") if root else None
         square = made(fed(made(fed(plus), "ReduceMean")), "Mul")
@@ -158,7 +151,7 @@ def _moments(
         if apart is None or plus is None or scale is None:
             continue
         x, mean = apart.inputs
-        mean = maker[mean].inputs[0] if made(mean, "Reshape") else mean
+        mean = d.maker[mean].inputs[0] if made(mean, "Reshape") else mean
         average = made(mean, "ReduceMean")
         scaled = next((u for u in users[scale.outputs[0]] if x in u.inputs), None)
         end = users[scaled.outputs[0]][0] if scaled and users.get(scaled.outputs[0]) else None
@@ -182,40 +175,32 @@ def _moments(
         names = (f"{name}#gamma", f"{name}#beta")
         constants.update(zip(names, (gamma.reshape(-1), beta.reshape(-1)), strict=True))
         new[name] = Node(op, end.name, (source, *names), (name,), settings)
-    found = [new.get(n.outputs[0], n) for n in nodes]
+    found = [new.get(n.outputs[0], n) for n in d.nodes]
     while True:  # what leads nowhere any more
-        used = {name for n in found for name in n.inputs} | outputs
+        used = {name for n in found for name in n.inputs} | d.outputs
         kept = [n for n in found if used.intersection(n.outputs)]
         if len(kept) == len(found):
             return found
         found = kept
 
 
-def _affine(
-    nodes: list[Node], constants: dict[str, np.ndarray], ranks: Mapping[str, int], outputs: set[str]
-) -> list[Node]:
+def _affine(d: Draft) -> list[Node]:
     """Mul and Add by channel as the batch normalisation that TensorFlow computed so: mean 0, variance 1, epsilon 0."""
-    users = Counter(name for node in nodes for name in node.inputs)
-    maker = {o: n for n in nodes for o in n.outputs}
     found: list[Node] = []
     gone: set[int] = set()
-    for add in nodes:
+    for add in d.nodes:
         found.append(add)
-        if add.op != "Add":
+        mul = next((m for n in add.inputs if (m := d.made(n, "Mul"))), None) if add.op == "Add" else None
+        if mul is None or not d.alone(mul.outputs[0]):
             continue
-        mul = next((maker[n] for n in add.inputs if n in maker and maker[n].op == "Mul"), None)
-        if mul is None or users[mul.outputs[0]] != 1 or mul.outputs[0] in outputs:
-            continue
-        x = _fed(mul, constants)
-        rank = ranks.get(x, 0)
-        pair = [_constant(node, constants) for node in (mul, add)]
-        axes = [_axis(constants.get(n), rank) for n in pair]
+        x, pair = d.fed(mul), [d.constant(node) for node in (mul, add)]
+        rank = d.ranks.get(x, 0)
+        axes = [_axis(d.constants.get(n), rank) for n in pair]
         if not all(pair) or not x or rank < 2 or None in axes or axes[0] != axes[1] or axes[0] not in (1, rank - 1):
             continue
         names = [f"{add.outputs[0]}#{k}" for k in range(4)]
-        scale, shift = (constants[n].reshape(-1) for n in pair)
-        arrays = (scale, shift, np.zeros_like(scale), np.ones_like(scale))
-        constants.update(zip(names, arrays, strict=True))
+        scale, shift = (d.constants[n].reshape(-1) for n in pair)
+        d.constants.update(zip(names, (scale, shift, np.zeros_like(scale), np.ones_like(scale)), strict=True))
         gone.add(id(mul))
         settings = {"epsilon": 0.0, "axis": axes[0]}
         found[-1] = replace(add, op="BatchNormalization", inputs=(x, *names), settings=settings)
