@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
-from onnx import helper, numpy_helper
+from onnx import helper
 from onnx.reference import ReferenceEvaluator
 
 from .patterns import Node
@@ -11,15 +11,11 @@ from .patterns import Node
 
 def evaluated(node: Node, values: Sequence[np.ndarray | None], opset: int) -> list[np.ndarray]:
     """What a node gives; numbers are worked out in float64, as everything is."""
-    op = {"Dense": "Gemm", "Embedding": "Gather"}.get(node.op, node.op)
     given = {n: v for n, v in zip(node.inputs, values, strict=True) if v is not None}
-    if op == "ConstantOfShape":
-        fill = numpy_helper.to_array(node.settings["value"]) if "value" in node.settings else np.zeros(1, np.float32)
-        return [np.full([int(n) for n in given[node.inputs[0]]], fill.ravel()[0])]
-    if op not in ("Resize", "Upsample"):
+    if node.op != "Resize":
         given = {n: v.astype(np.float64) if v.dtype.kind == "f" else v for n, v in given.items()}
     infos = [list(map(helper.make_empty_tensor_value_info, filter(None, names))) for names in (given, node.outputs)]
-    one = helper.make_graph([helper.make_node(op, node.inputs, node.outputs, **node.settings)], "one", *infos)
+    one = helper.make_graph([helper.make_node(node.op, node.inputs, node.outputs, **node.settings)], "one", *infos)
     found = iter(map(np.asarray, ReferenceEvaluator(one, opsets={"": opset}).run(None, given)))
     ys = [next(found) if n else np.zeros(0) for n in node.outputs]
     return [y.astype(np.float64) if y.dtype == np.float32 else y for y in ys]

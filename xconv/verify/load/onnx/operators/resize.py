@@ -12,18 +12,15 @@ from ..known import evaluated
 from ..operands import Room, Value, handles, ints, ordered
 
 
-@handles("Resize", "Upsample")
+@handles("Resize")
 def _resize(room: Room, node: Node, values: Sequence[Any]) -> Value:
-    x, s, older = values[0], dict(node.settings), node.op == "Upsample"
-    given = values[1:2] if older else values[2:3]
+    x, s, given = values[0], dict(node.settings), values[2:3]
     scales = given[0] if given and given[0] is not None and given[0].size else None
     sizes = ints(values, 3, node)
     axes = s.pop("axes", None) or range(x.ndim)
     stretched = s.pop("keep_aspect_ratio_policy", "stretch") == "stretch"
     if s.get("coordinate_transformation_mode") == "tf_crop_and_resize" or not stretched:
         raise XconvError("crops or keeps an aspect ratio, which the verifier does not know")
-    if older:
-        s |= {"coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
     matrices: dict[int, Callable[[int], np.ndarray]] = {}  # by the size that an axis has when it runs
     for i, axis in enumerate(axes):
         scale, size = None if scales is None else float(scales[i]), None if sizes is None else sizes[i]

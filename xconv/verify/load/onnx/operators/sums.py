@@ -39,7 +39,7 @@ def _arg(room: Room, node: Node, values: Sequence[Any]) -> Value:
     return ordered(room.function(node, node.op, room.tensor(x), axis=axis, keepdims=keep))
 
 
-@handles("Softmax", "LogSoftmax", "Hardmax")
+@handles("Softmax", "LogSoftmax")
 def _softmax(room: Room, node: Node, values: Sequence[Any]) -> Value:
     x, opset = values[0], room.graph.opset
     axis = node.settings.get("axis", -1 if opset >= 13 else 1) % x.ndim

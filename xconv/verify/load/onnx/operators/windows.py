@@ -67,10 +67,10 @@ def _conv_transpose(room: Room, node: Node, values: Sequence[Any]) -> Value:
     return Value(y.tensor + there, y.at)
 
 
-@handles("MaxPool", "AveragePool", "LpPool")
+@handles("MaxPool", "AveragePool")
 def _pool(room: Room, node: Node, values: Sequence[Any]) -> Value:
-    if node.op == "LpPool" or len([n for n in node.outputs if n]) > 1:
-        raise XconvError("is not known to the verifier in this form")
+    if len([n for n in node.outputs if n]) > 1:
+        raise XconvError("gives indices too, which the verifier does not know")
     s, kernel = node.settings, tuple(node.settings["kernel_shape"])
     return room.seen(room.function(
         node, node.op, room.windowed(values[0]).tensor, kernel=kernel, strides=node.each("strides", len(kernel)),
