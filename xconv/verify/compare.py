@@ -73,7 +73,6 @@ class Session:
     layout: str = "auto"
     probe: str = "default"
     laws: list[str] = field(default_factory=list)
-    depth: list[tuple[Step, Step, float]] = field(default_factory=list)
     settled: dict[int, int] = field(default_factory=dict)  # Keras values known to be (or made) a torch value's
     skipped: list[str] = field(default_factory=list)
     base: dict[int, int] = field(default_factory=dict)  # Keras step to the value before the border joined to it
@@ -85,7 +84,7 @@ class Session:
     def fed(self, ours: Sequence[np.ndarray], theirs: Sequence[np.ndarray], probe: str) -> "Session":
         """The same steps, with all laws and remedies that were found, on other inputs of the same shapes."""
         return replace(
-            self, T=self.T.fed(ours), K=self.K.fed(theirs), probe=probe, laws=[], depth=[], settled={}, skipped=[]
+            self, T=self.T.fed(ours), K=self.K.fed(theirs), probe=probe, laws=[], settled={}, skipped=[]
         )
 
     def region(self, side: str, value: int) -> list[Step]:
@@ -348,9 +347,8 @@ def _gave(session: Session, t: Holder, k: Holder, ts: Step, ks: Step, meet) -> N
         return
     actual = _value(session.K, target)
     reference = session.t(ts.outputs[0])
-    if actual is not None and (move := laid_out(reference, actual, channels(ts))) is not None:
+    if actual is not None and laid_out(reference, actual, channels(ts)) is not None:
         session.settled[target] = ts.outputs[0]
-        session.depth.append((ts, ks, difference(move(reference), actual).max_rel))
         return
     # A crop behind it, a last step taken of a sequence, a normalisation folded into it: the next values may agree.
     stop_t = {s.index for h in session.held("torch") for s in h.steps} - {ts.index}
@@ -373,7 +371,6 @@ def _gave(session: Session, t: Holder, k: Holder, ts: Step, ks: Step, meet) -> N
     expected = expect(reference, shape, channels(ts), session.layout)
     session.settled[target] = ours_value
     fault = Fault(session, "in", target, expected, actual, ours_value, (t, k), ts, ks)
-    session.depth.append((ts, ks, fault.difference.max_rel))
     meet(fault)
 
 

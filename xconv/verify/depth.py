@@ -1,18 +1,17 @@
-"""How far the sides are apart by depth in the dtype that users run: a sample of every compared layer's answers.
+"""How far the sides are apart by depth: a sample of every paired layer's answers while the models run.
 
-The run that gives the outputs is watched, so it costs no run of its own; what is held of a layer is a few numbers.
+What is held of a layer is a few numbers.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import numpy as np
 
-from .compare import channels, expect
+from .compare import Session, channels, expect
 from .match import difference
-from .model import Step
 
 SAMPLE = 4096  # numbers of one answer
 
@@ -24,15 +23,18 @@ def _sampled(array: np.ndarray) -> np.ndarray:
 
 
 class Samples:
-    """What both sides answered at the points of a walk."""
+    """What both sides answered at each call of a paired layer."""
 
-    def __init__(self, points: Sequence[tuple[Step, Step, float]], layout: str, to_numpy: Callable[[str, Any], Any]):
-        self.points, self.to_numpy = points, to_numpy
+    def __init__(self, session: Session):
+        calls_of = [zip(t.steps, k.steps, strict=False) for t, k in session.alignment.pairs]
+        points = sorted((p for calls in calls_of for p in calls), key=lambda p: p[1].index)
+        self.points = [(t, k) for t, k in points if "weight" not in (t.kind, k.kind)]
+        self.sides = {side.name: side for side in (session.torch, session.keras)}
         self.seen: dict[str, dict[int, np.ndarray]] = {"torch": {}, "keras": {}}
         self.owners: dict[str, dict[int, Any]] = {"torch": {}, "keras": {}}
         self.watched: dict[str, Watched] = {"torch": {}, "keras": {}}
-        ordered = {"torch": sorted({t.index: t for t, _, _ in points}.items()),
-                   "keras": sorted({k.index: k for _, k, _ in points}.items())}  # fmt: skip
+        ordered = {"torch": sorted({t.index: t for t, _ in self.points}.items()),
+                   "keras": sorted({k.index: k for _, k in self.points}.items())}  # fmt: skip
         calls: dict[str, dict[int, int]] = {}
         for side, steps in ordered.items():
             count: Counter[int] = Counter()
@@ -40,12 +42,13 @@ class Samples:
             for index, step in steps:
                 calls[side][index] = count[id(step.owner)]
                 count[id(step.owner)] += 1
-        for i, (t, k, _) in enumerate(points):
+        for i, (t, k) in enumerate(self.points):
             if not hasattr(t.owner, "register_forward_hook") or not hasattr(k.owner, "_layers"):
                 continue
             shape = k.shapes[0]
             for side, step, move in (
-                ("torch", t, lambda a, s=shape, t=t: expect(a, s, channels(t), layout)), ("keras", k, lambda a: a),
+                ("torch", t, lambda a, s=shape, t=t: expect(a, s, channels(t), session.layout)),
+                ("keras", k, lambda a: a),
             ):  # fmt: skip
                 self.owners[side][id(step.owner)] = step.owner
                 self.watched[side][id(step.owner), calls[side][step.index]] = (i, move)
@@ -56,7 +59,7 @@ class Samples:
         while isinstance(output, list | tuple) and output:
             output = output[0]
         if entry is not None and hasattr(output, "shape"):
-            self.seen[side][entry[0]] = _sampled(entry[1](np.asarray(self.to_numpy(side, output))))
+            self.seen[side][entry[0]] = _sampled(entry[1](np.asarray(self.sides[side].to_numpy(output))))
 
     @contextmanager
     def watching(self) -> Iterator[None]:

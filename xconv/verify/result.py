@@ -6,7 +6,7 @@ import numpy as np
 
 from .compare import Session
 from .exchange import structure
-from .model import Difference, Divergence
+from .model import Depth, Difference, Divergence
 
 NARROW = 1500 * 2.0**-24  # sums of so many terms in float32
 
@@ -21,7 +21,7 @@ class Result:
         self.blind = False  # NaN or infinity hides what is behind it
         self.worst: dict[str, np.ndarray] = {}
         self.figure: dict[str, Any] = {}  # in the user's own dtype
-        self.user: list[float | None] = []  # the same at each point of the session's depth
+        self.depth: list[Depth] = []
 
     @property
     def structure(self) -> tuple:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, nullcontext
 from dataclasses import replace
 from functools import partial
-from itertools import permutations, repeat
+from itertools import permutations
 from math import prod
 from typing import Any
 
@@ -470,35 +470,29 @@ class Case:
         return found
 
     def user(self, result: Result, xs: Sequence[np.ndarray]) -> None:
-        """The figure seen in production: the same weights and inputs in float32, in which both models stay."""
+        """The figure seen in production: the same weights and inputs in float32, in which both models stay.
+
+        Both runs are watched: how far the sides are apart layer by layer, with nothing mended or fed.
+        """
         narrow = [x.astype(np.float32) if x.dtype.kind == "f" else x for x in xs]
-        if not result.session.depth and self.small and result.good:
-            result.session.depth = self._depth(result.session, xs)
-        samples = self._samples(result.session.depth)
-        for side, machine in ((self.torch, result.session.T), (self.keras, result.session.K)):
+        session = result.session
+        samples, below = Samples(session), Samples(session)
+        for machine in (session.T, session.K):
             machine.drop()
-            side.cast("float32")
-        try:
-            with samples.watching():
-                ours, theirs = self.torch.run(narrow), self.keras.run(self.arrange(narrow), False)
-        except XconvError as error:
-            result.notes.append(f"not run in float32: {error}")
-            return
-        result.figure = {"dtype": "float32", **self._apart(ours, theirs).to_json()}
-        result.user = [samples.apart(i) for i in range(len(result.session.depth))]
-
-    def _samples(self, points: Sequence[tuple[Any, Any, float]]) -> Samples:
-        sides = {"torch": self.torch, "keras": self.keras}
-        return Samples(points, self.layout, lambda side, tensor: sides[side].to_numpy(tensor))
-
-    def _depth(self, session: Session, xs: Sequence[np.ndarray]) -> list[tuple[Any, Any, float]]:
-        """The pairs of layers of sides that agree, which no walk has compared one by one."""
-        points = [(t.step, k.step, 0.0) for t, k in session.alignment.pairs if "weight" not in (t.kind, k.kind)]
-        samples = self._samples(sorted(points, key=lambda point: point[1].index))
         with samples.watching():
             self.torch.run(xs), self.keras.run(self.arrange(xs), False)
-        seen = [(t, k, samples.apart(i)) for i, (t, k, _) in enumerate(samples.points)]
-        return [(t, k, apart) for t, k, apart in seen if apart is not None]
+        for side in (self.torch, self.keras):
+            side.cast("float32")
+        try:
+            with below.watching():
+                ours, theirs = self.torch.run(narrow), self.keras.run(self.arrange(narrow), False)
+            result.figure = {"dtype": "float32", **self._apart(ours, theirs).to_json()}
+        except XconvError as error:
+            result.notes.append(f"not run in float32: {error}")
+        result.depth = [
+            Depth(t.path, k.path, k.kind, apart, below.apart(i))
+            for i, (t, k) in enumerate(samples.points) if (apart := samples.apart(i)) is not None
+        ]  # fmt: skip
 
     def report(self, result: Result, clock: Clock, T: Trace, K: Trace, alignment, transfer, findings=None) -> Report:
         both = (("torch", alignment.torch_alone, T), ("keras", alignment.keras_alone, K))
@@ -548,10 +542,7 @@ class Case:
             refused=tuple(transfer.refused),
             notes=tuple(dict.fromkeys([*transfer.notes, *result.session.laws, *result.session.skipped, *notes])),
             pairs=tuple((t.path, k.path) for t, k in alignment.pairs),
-            depth=tuple(
-                Depth(a.path, b.path, b.kind, r, u)
-                for (a, b, r), u in zip(result.session.depth, result.user or repeat(None), strict=False)
-            ),
+            depth=tuple(result.depth),
             worst=result.worst,
             graph={"torch": graph(T), "keras": graph(K)},
             user=result.figure,
