@@ -63,6 +63,8 @@ def moved(array: np.ndarray, slot: Slot, side: str, shape: tuple[int, ...]) -> n
     """
     if slot.apart:
         return _apart(array, slot, side, shape)
+    if slot.ones:
+        array = _along(array, side, shape)
     here = _ones(slot.axes(side), array.shape)
     there = _ones(slot.axes(OTHER[side]), shape)
     # Words of the target settle what a composite word of the source leaves open, as (g m) in a depthwise kernel.
@@ -107,6 +109,19 @@ def _apart(array: np.ndarray, slot: Slot, side: str, shape: tuple[int, ...]) -> 
     if side == "torch":
         return moved(array, plain, side, joined).reshape(shape)
     return moved(array.reshape(joined), plain, side, shape)
+
+
+def _along(array: np.ndarray, side: str, shape: tuple[int, ...]) -> np.ndarray:
+    """A kernel with as many spatial axes as the other side's, if they differ by axes of length one.
+
+    >>> _along(np.zeros((8, 3, 5)), "torch", (1, 5, 3, 8)).shape
+    (8, 3, 1, 5)
+    """
+    torch, keras = slice(2, None), slice(None, -2)
+    here, there = (array.shape[torch], shape[keras]) if side == "torch" else (array.shape[keras], shape[torch])
+    if [n for n in here if n > 1] != [n for n in there if n > 1]:
+        return array
+    return array.reshape((*array.shape[:2], *there) if side == "torch" else (*there, *array.shape[-2:]))
 
 
 def _words(axes: str) -> list[str]:

@@ -11,7 +11,7 @@ back in the first of them), `_` stands for as many ones as the shape has.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 from .errors import TransferError
@@ -28,6 +28,7 @@ class Slot:
     sizes: tuple[tuple[str, int], ...] = ()  # only for words that neither shape settles, such as a flatten's (c h w)
     gates: tuple[int, ...] = ()  # for each of Keras's gates (the word `g`), its number among torch's
     apart: bool = False  # Keras may hold each of these axes as several, which torch has joined
+    ones: bool = False  # either may have spatial axes of length one that the other does without
 
     def name(self, side: str) -> str | tuple[str, ...]:
         return self.torch if side == "torch" else self.keras
@@ -48,6 +49,10 @@ EINSUM = (  # a dense layer that splits or joins axes, such as heads: contracted
     Slot("bias", "o", "bias", "o", apart=True),
 )
 POINTWISE = (Slot("weight", "o i _", "kernel", "_ i o"), BIAS)
+# A convolution along one axis, written as one over two with a kernel of (1, k) or (k, 1); and so on.
+ALONG, DEPTHWISE_ALONG, TRANSPOSED_ALONG = (
+    (replace(weight, ones=True), BIAS) for weight, _ in (CONV, DEPTHWISE, TRANSPOSED)
+)
 AFFINE = (Slot("weight", "...", "gamma", "..."), Slot("bias", "...", "beta", "..."))
 BATCH_NORM = (
     *AFFINE,
@@ -114,8 +119,14 @@ ROWS: tuple[tuple[str, str, Rule], ...] = (
     ("Linear Conv1d Conv2d Conv3d", "EinsumDense", EINSUM),
     ("Linear", "Conv1D Conv2D Conv3D", POINTWISE),
     ("Conv1d Conv2d Conv3d", "Dense", POINTWISE),
-    ("Conv1d", "Conv2D Conv3D", POINTWISE),
-    ("Conv2d Conv3d", "Conv1D", POINTWISE),
+    ("Conv1d", "Conv2D Conv3D", ALONG),
+    ("Conv2d Conv3d", "Conv1D", ALONG),
+    ("Conv2d", "Conv3D", ALONG),
+    ("Conv3d", "Conv2D", ALONG),
+    ("Conv1d", "DepthwiseConv2D", DEPTHWISE_ALONG),
+    ("Conv2d", "DepthwiseConv1D", DEPTHWISE_ALONG),
+    ("ConvTranspose1d", "Conv2DTranspose Conv3DTranspose", TRANSPOSED_ALONG),
+    ("ConvTranspose2d ConvTranspose3d", "Conv1DTranspose", TRANSPOSED_ALONG),
     ("BatchNorm1d BatchNorm2d BatchNorm3d", "BatchNormalization", BATCH_NORM),
     ("LayerNorm", "LayerNormalization", LAYER_NORM),
     ("GroupNorm InstanceNorm1d InstanceNorm2d InstanceNorm3d", "GroupNormalization", AFFINE),

@@ -15,6 +15,7 @@ from .bundle import Bundle, bundles
 from .holders import Holder, compatible
 from .model import Trace
 from .sorts import QUIET, sort
+from .split import Split, behind, splits
 
 RADII = 8
 
@@ -27,7 +28,7 @@ class Alignment:
     torch_alone: tuple[Holder, ...]
     keras_alone: tuple[Holder, ...]
     groups: tuple[tuple[int, ...], ...] = ()  # indices of pairs that any other assignment within would fit as well
-    bundles: tuple[Bundle, ...] = ()  # layers without a partner that hold together what another one does
+    bundles: tuple[Bundle | Split, ...] = ()  # layers without a partner that hold together what another one does
 
 
 def skeleton(trace: Trace, nodes: Sequence[Holder]) -> list[set[int]]:
@@ -88,8 +89,10 @@ def _set_alike(torch: Holder, keras: Holder) -> float:
     if kindred(torch.kind) != "convolution":
         return 0.0
     a, b = torch.step.settings, keras.step.settings
-    both = [(a.get(x), b.get(y)) for x, y in _SETTINGS]
-    return sum(_tuple(x) == _tuple(y) for x, y in both) / len(both)
+    both = [(_tuple(a.get(x)), _tuple(b.get(y))) for x, y in _SETTINGS]
+    if len(torch.step.shapes[0]) != len(keras.step.shapes[0]):  # over one axis here, over two with a row's kernel there
+        both = [(tuple(n for n in x if n != 1), tuple(n for n in y if n != 1)) for x, y in both]
+    return sum(x == y for x, y in both) / len(both)
 
 
 def _before(trace: Trace, nodes: Sequence[Holder]) -> list[frozenset[str]]:
@@ -246,6 +249,13 @@ def align(
         spread(_surroundings(torch, [torch_holders[i] for i in maps_t]), maps_t, len(torch_holders)),
         spread(_surroundings(keras, [keras_holders[j] for j in maps_k]), maps_k, len(keras_holders)),
     )  # fmt: skip
+    alone_t, alone_k = ([h for i, h in enumerate(held) if i not in known]
+                        for held, known in ((torch_holders, pairs), (keras_holders, set(pairs.values()))))  # fmt: skip
+    packed: list[Bundle | Split] = [*bundles(alone_t, alone_k)]
+    taken = {h for b in packed for held in b.holders.values() for h in held}
+    for split in splits([h for h in alone_t if h not in taken], [h for h in alone_k if h not in taken], torch, keras):
+        packed += [split, *filter(None, [behind(split, alone_t, alone_k)])]
+    taken |= {h for b in packed for held in b.holders.values() for h in held}
     *up_t, _ = skeleton(torch, torch_holders)
     *up_k, _ = skeleton(keras, keras_holders)
     down_t, down_k = _turned(up_t), _turned(up_k)
@@ -265,14 +275,11 @@ def align(
         return total + (24 if right_behind else 0)
 
     # A table that one side looks up in may be a bare tensor on the other.
-    rest_t = [i for i, h in enumerate(torch_holders) if h.family != "map" or h.kind == "Embedding"]
-    rest_k = [j for j, h in enumerate(keras_holders) if h.family != "map" or h.kind == "Embedding"]
-    settle(rest_t, rest_k, _surroundings(torch, torch_holders), _surroundings(keras, keras_holders), neighbours)
-    packed = bundles(
-        [h for i, h in enumerate(torch_holders) if i not in pairs],
-        [h for j, h in enumerate(keras_holders) if j not in pairs.values()],
+    rest_t, rest_k = (
+        [i for i, h in enumerate(held) if (h.family != "map" or h.kind == "Embedding") and h not in taken]
+        for held in (torch_holders, keras_holders)
     )
-    taken = {h for b in packed for held in b.holders.values() for h in held}
+    settle(rest_t, rest_k, _surroundings(torch, torch_holders), _surroundings(keras, keras_holders), neighbours)
     _loosely(pairs, torch_holders, keras_holders, (up_t, down_t), (up_k, down_k), taken)
     listed = sorted(pairs.items(), key=lambda p: keras_holders[p[1]].step.index)
     at = {pair: n for n, pair in enumerate(listed)}

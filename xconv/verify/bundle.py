@@ -43,6 +43,9 @@ class Bundle:
     torch: tuple[Piece, ...]
     keras: tuple[Piece, ...]
 
+    def __len__(self) -> int:
+        return len(self.torch)
+
     def __str__(self) -> str:
         names = (", ".join(map(str, held)) for held in self.holders.values())
         return f"{' and '.join(names)} hold the same matrices, packed otherwise: the weights were carried in parts"
@@ -62,6 +65,35 @@ class Bundle:
             at = dict(zip(first, order, strict=True))
             turned = tuple(many[at.get(i, i)] for i in range(len(many)))
             yield Bundle(turned, self.keras) if many is self.torch else Bundle(self.torch, turned)
+
+    def carry(self, torch: Side, keras: Side, mode: str) -> list[str]:
+        """Write the matrices of one side into the other's rooms; nothing of them is left over."""
+        sides: dict[str, Side] = {"torch": torch, "keras": keras}
+        here, there = ("torch", "keras") if mode == "from-torch" else ("keras", "torch")
+        pairs = list(zip(getattr(self, here), getattr(self, there), strict=True))
+        arrays: dict[int, tuple[Any, np.ndarray]] = {}
+        for source, target in pairs:
+            for what in ("kernel", "bias"):
+                name, room = getattr(source, what), getattr(target, what)
+                if room not in target.holder.weights:
+                    continue
+                tensor = target.holder.weights[room]
+                _, whole = arrays.setdefault(id(tensor), (tensor, np.array(sides[there].to_numpy(tensor))))
+                given = sides[here].to_numpy(source.holder.weights[name]) if name in source.holder.weights else None
+                outputs = source.shape()[0]
+                array = np.zeros(outputs) if given is None else given if what == "bias" or here == "torch" else given.T
+                view = whole if what == "bias" or there == "torch" else whole.T
+                view[target.rows] = array[source.rows]
+        for tensor, array in arrays.values():
+            sides[there].write(tensor, array)
+        return []
+
+
+def turnings(packed: Sequence[Any]) -> Iterator[tuple[Any, ...]]:
+    """All bundles with their matrices in other orders, those that have one at the same time."""
+    orders = [(bundle, list(bundle.orders())) for bundle in packed]
+    for n in range(max((len(found) for _, found in orders), default=0)):
+        yield tuple(found[n] if n < len(found) else bundle for bundle, found in orders)
 
 
 def _pieces(holder: Holder) -> list[Piece]:
@@ -128,25 +160,3 @@ def _several(mine: list[Piece], others: Sequence[Holder]) -> tuple[tuple[Piece, 
                      for a, b in pairwise(ends)]  # fmt: skip
             return tuple(parts), tuple(theirs)
     return None
-
-
-def carry_bundle(bundle: Bundle, torch: Side, keras: Side, mode: str) -> None:
-    """Write the matrices of one side into the other's rooms."""
-    sides: dict[str, Side] = {"torch": torch, "keras": keras}
-    here, there = ("torch", "keras") if mode == "from-torch" else ("keras", "torch")
-    pairs = list(zip(getattr(bundle, here), getattr(bundle, there), strict=True))
-    arrays: dict[int, tuple[Any, np.ndarray]] = {}
-    for source, target in pairs:
-        for what in ("kernel", "bias"):
-            name, room = getattr(source, what), getattr(target, what)
-            if room not in target.holder.weights:
-                continue
-            tensor = target.holder.weights[room]
-            _, whole = arrays.setdefault(id(tensor), (tensor, np.array(sides[there].to_numpy(tensor))))
-            given = sides[here].to_numpy(source.holder.weights[name]) if name in source.holder.weights else None
-            outputs = source.shape()[0]
-            array = np.zeros(outputs) if given is None else given if what == "bias" or here == "torch" else given.T
-            view = whole if what == "bias" or there == "torch" else whole.T
-            view[target.rows] = array[source.rows]
-    for tensor, array in arrays.values():
-        sides[there].write(tensor, array)

@@ -14,6 +14,7 @@ import numpy as np
 
 from ..errors import XconvError, one_of
 from .align import Alignment, align
+from .bundle import turnings
 from .chance import same, silence, silence_constants
 from .compare import Fault, Session, output_move, outputs_of, walk
 from .depth import Samples
@@ -139,10 +140,7 @@ class Case:
         found = align(T, K, ts, ks, [outline(h) for h in ts], [outline(h) for h in ks], known)
         if not found.bundles or self.mode == "as-is":
             return found, carry_all(found, self.torch, self.keras, (T, K), self.mode)
-        turned = [
-            found,
-            *(replace(found, bundles=order) for order in zip(*(b.orders() for b in found.bundles), strict=False)),
-        ]
+        turned = [found, *(replace(found, bundles=order) for order in turnings(found.bundles))]
         for other in turned:  # which is the query's and which the key's, the outputs say
             moved = carry_all(other, self.torch, self.keras, (T, K), self.mode)
             if self._agree(list(T.results), self.keras.run(xs, False)):

@@ -10,7 +10,6 @@ from ..carry import Leaf
 from ..errors import TransferError
 from ..rules import AFFINE, Rule, flattened
 from .align import Alignment, kindred
-from .bundle import carry_bundle
 from .holders import NEUTRAL, Holder, carry_part, leaf, outline, row_for, same_numbers
 from .model import Divergence, Step, Trace
 from .sides import Side
@@ -57,6 +56,9 @@ def flat_before(torch: Trace, keras: Trace, t: Step, k: Step) -> tuple[int, ...]
     if ours is None or theirs is None:
         return ()
     here, there = torch.shapes[ours.inputs[0]][1:], keras.shapes[theirs.inputs[0]][1:]
+    if len(here) != len(there):  # one side has an axis of length one, such as the height of a row
+        here, there = ((*s[:at], *(n for n in s[at:end] if n > 1), *s[end:])
+                       for s, at, end in ((here, 1, len(here)), (there, 0, len(there) - 1)))  # fmt: skip
     if here[1:] + here[:1] != there or np.prod(here[1:]) == 1 or here[0] == 1:
         return ()
     if any(_permuted(trace, step.inputs[0]) for trace, step in ((torch, ours), (keras, theirs))):
@@ -134,10 +136,9 @@ class Carrier:
                 self.transfer.lost[t] = lost if side == "torch" else []
                 self._lost(source, target, lost, here, there)
         for bundle in self.alignment.bundles:
-            carry_bundle(bundle, self.torch, self.keras, mode)
-            self.transfer.carried += len(bundle.torch)
+            self.transfer.notes += [str(bundle), *bundle.carry(self.torch, self.keras, mode)]
+            self.transfer.carried += len(bundle)
             self.transfer.handled |= {h.path for held in bundle.holders.values() for h in held}
-            self.transfer.notes.append(str(bundle))
         alone = self.alignment.keras_alone if side == "torch" else self.alignment.torch_alone
         for holder in alone:
             if holder.norm:

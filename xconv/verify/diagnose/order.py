@@ -127,6 +127,8 @@ def _moved(fault: Fault) -> Iterator[Proposal]:
     k = fault.keras_step
     if fault.target in other.outputs or not set(other.outputs).isdisjoint(k.inputs):
         return
+    if session.settled.get(other.outputs[0]) == maker.outputs[0]:  # it stands where it should; this layer reads another
+        return
     if fault.target in k.inputs and _elementwise_between(session.K, k.outputs[0], other.inputs[0]):
         yield _adjacent(fault, maker, k, other)
         return
