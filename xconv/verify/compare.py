@@ -19,6 +19,7 @@ from .model import Difference, Ref, Step, Trace
 from .sides import Side
 from .transfer import Transfer
 
+Call = tuple[Holder, Step]
 CHANNELS_FIRST = ("Conv", "BatchNorm2d", "BatchNorm3d", "GroupNorm", "InstanceNorm", "LocalResponseNorm")
 PADS = frozenset(
     "pad Pad ZeroPadding1D ZeroPadding2D ZeroPadding3D ZeroPad1d ZeroPad2d ZeroPad3d ConstantPad1d ConstantPad2d "
@@ -83,9 +84,7 @@ class Session:
 
     def fed(self, ours: Sequence[np.ndarray], theirs: Sequence[np.ndarray], probe: str) -> "Session":
         """The same steps, with all laws and remedies that were found, on other inputs of the same shapes."""
-        return replace(
-            self, T=self.T.fed(ours), K=self.K.fed(theirs), probe=probe, laws=[], settled={}, skipped=[]
-        )
+        return replace(self, T=self.T.fed(ours), K=self.K.fed(theirs), probe=probe, laws=[], settled={}, skipped=[])
 
     def region(self, side: str, value: int) -> list[Step]:
         """The steps without paired weights that lead to a value."""
@@ -201,7 +200,7 @@ def anchors(session: Session) -> Iterator[tuple[Holder, Holder, Step, Step]]:
 
     Calls of a shared layer may be in another order on the other side: those fed alike belong together.
     """
-    calls: list[tuple[Holder, Step, list[tuple[Holder, Step]]]] = []
+    calls: list[tuple[Holder, Step, list[Call], list[Call]]] = []
     for t, k in session.alignment.pairs:
         if t.kind == "weight" or k.kind == "weight":
             continue
@@ -211,22 +210,28 @@ def anchors(session: Session) -> Iterator[tuple[Holder, Holder, Step, Step]]:
         there = [(h, s) for h in theirs for s in h.steps]
         if len(left) != len(there):
             session.skipped.append(f"{t} is called {len(left)} times, {k} {len(there)} times")
-        calls += [(h, s, left) for h, s in there]
-    for holder, step, left in sorted(calls, key=lambda call: call[1].index):
+        calls += [(h, s, left, there) for h, s in there]
+    for holder, step, left, there in sorted(calls, key=lambda call: call[1].index):
+        there.remove((holder, step))
         if left:
-            chosen = left[0] if len(left) == 1 else _alike(session, step, left)
+            chosen = left[0] if len(left) == 1 else _alike(session, step, left, there)
             left.remove(chosen)
             yield chosen[0], holder, chosen[1], step
 
 
-def _alike(session: Session, step: Step, left: list[tuple[Holder, Step]]) -> tuple[Holder, Step]:
-    value = first_input(session.K.steps[step.index])
-    actual = _value(session.K, value) if value is not None else None
-    for holder, s in left:
-        fed = first_input(s)
-        if actual is not None and fed is not None and laid_out(session.t(fed), actual, channels(s)) is not None:
-            return holder, s
-    return left[0]
+def _alike(session: Session, step: Step, left: list[Call], others: list[Call]) -> Call:
+    """The call that is fed alike; or the first one that is not another's."""
+
+    def fed_alike(step: Step, call: Call) -> bool:
+        value, fed = first_input(session.K.steps[step.index]), first_input(call[1])
+        actual = _value(session.K, value) if value is not None else None
+        if actual is None or fed is None:
+            return False
+        return laid_out(session.t(fed), actual, channels(call[1])) is not None
+
+    found = next((call for call in left if fed_alike(step, call)), None)
+    free = (call for call in left if not any(fed_alike(other, call) for _, other in others))
+    return found or next(free, left[0])
 
 
 Solve = Callable[[Fault], bool]

@@ -14,6 +14,7 @@ from ..model import Difference, Divergence, Place, Step
 FAMILIES = (
     "weights",
     "dtype.keras",
+    "groups",
     "order",
     "window.keras",
     "prelu.keras",
@@ -34,7 +35,6 @@ FAMILIES = (
 )
 
 
-VAGUE = ("layer.kind", "layer.surplus", "layer.missing")  # what an exchange of many steps at once amounts to
 MORE = 40  # hypotheses that are still tried when one has mended the place, but not the outputs
 
 
@@ -50,6 +50,7 @@ class Proposal:
     keras: Step | None = None
     evidence: Mapping[str, Any] = field(default_factory=dict)
     law: bool = False  # a framework's documented rounding: told, and not a fault
+    vague: bool = False  # several steps at once, under the name of one
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,7 +88,7 @@ class Doctor:
 
     def __call__(self, fault: Fault) -> bool:
         proposal = self._solution(fault, self.limit)
-        if (proposal is None or proposal.cause in VAGUE) and self._divide(fault):
+        if (proposal is None or proposal.vague) and self._divide(fault):
             return True
         if proposal is None:
             self.found.append(Found(fault, None))
@@ -131,7 +132,7 @@ class Doctor:
     def _solve(self, fault: Fault, most: int) -> bool:
         """Mend a part of the way, if something says what it is."""
         proposal = self._solution(fault, most)
-        if proposal is None or proposal.cause in VAGUE:
+        if proposal is None or proposal.vague:
             return False
         self._apply(fault, proposal)
         return True

@@ -109,6 +109,22 @@ def propose(fault: Fault) -> Iterator[Proposal]:
     for (k, i, c, d, s), (k2, i2, c2, d2, _) in product(pairs[:24], pairs[:24]):
         if (k.index, i) < (k2.index, i2):
             yield _proposal(fault, [(k, i, d.reshape(c.shape)), (k2, i2, d2.reshape(c2.shape))], c, d, s, source)
+    yield from _stored(fault)
+
+
+def _stored(fault: Fault) -> Iterator[Proposal]:
+    """What torch takes there is the same for every input: a state to begin with, a table, a mask."""
+    session = fault.session
+    value, k = fault.torch_value, session.K.origin(fault.target)
+    if k is None or value in session.T.below(session.traces[0].inputs):
+        return
+    weights = [s for s in session.T.above(value) if s.kind == "weight"]
+    name = ", ".join(f"{s.path}.{s.settings['name']}".lstrip(".") for s in weights) or "a constant"
+    yield Proposal(
+        "constant", f"torch takes {name} there, which no input changes; Keras takes {k.name}",
+        f"store torch's values and use them{quoted(k)}", lambda m: m.give(fault.target, fault.expected),
+        weights[0] if weights else None, k,
+    )  # fmt: skip
 
 
 def _scaled(fault: Fault, theirs: list[Step], want: list[tuple[np.ndarray, Step]]) -> Iterator[Proposal]:
@@ -121,12 +137,14 @@ def _scaled(fault: Fault, theirs: list[Step], want: list[tuple[np.ndarray, Step]
     def times(c: np.ndarray) -> Any:
         return lambda x: x * back(np.asarray(c.ravel()[0], session.keras.to_numpy(x).dtype))
 
+    scores = {v for s in theirs if sort(s) == "softmax" for v in s.inputs}
     for k in theirs:
+        cause = "attention.scale" if scores & session.K.below(k.outputs) else "wiring.scale"
         for c, step in numbers:
             said = f"torch scales by {float(c.ravel()[0]):.9g}"
             if len(k.inputs) == 1 and len(k.outputs) == 1 and shapes.get(k.inputs[0]) == k.shapes[0]:
                 yield Proposal(
-                    "wiring.scale",
+                    cause,
                     f"{said}, Keras's {k.name} otherwise",
                     f"scale by {float(c.ravel()[0]):.9g}{quoted(k)}",
                     lambda m, k=k, c=c: define(m, k.outputs[0], times(c), k.inputs[0]),
@@ -137,7 +155,7 @@ def _scaled(fault: Fault, theirs: list[Step], want: list[tuple[np.ndarray, Step]
                 maker = session.K.origin(v)
                 if maker is not None and len(set(k.inputs)) > 1:
                     yield Proposal(
-                        "wiring.scale",
+                        cause,
                         f"{said}, Keras does not",
                         f"scale it by {float(c.ravel()[0]):.9g}{quoted(maker)}",
                         lambda m, v=v, c=c, k=k: m.insert(v, times(c), k),

@@ -178,9 +178,11 @@ def _proposal(fault: Fault, a: Cone, b: Cone | None, known: dict[int, tuple[int,
             at, near,
         )  # fmt: skip
     cause, says = _said(fault, a, b, {k for k, _ in leaves})
+    several = all(sum(sort(s) not in (*QUIET, "shape") for s in cone.steps) > 1 for cone in (a, b))
     return Proposal(
         cause, says, f"compute {_words(a)}{f', as torch in `{code}`' if code else ''}, instead{quoted(b.step)}",
         lambda m: define(m, b.step.outputs[0], run, *(k for k, _ in leaves)), at, b.step,
+        vague=several and cause.partition(".")[0] in ("layer", "pooling", "activation", "resize", "padding"),
     )  # fmt: skip
 
 

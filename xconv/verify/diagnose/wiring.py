@@ -1,6 +1,6 @@
 """Wiring: operands in another order, a skip from elsewhere, another operator, inputs or outputs exchanged."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import combinations, permutations
 
 import numpy as np
@@ -8,7 +8,7 @@ import numpy as np
 from ..compare import Fault, first_input, outputs_of
 from ..machine import Machine
 from ..match import agree, laid_out
-from ..model import Ref, Step
+from ..model import Ref, Step, Trace
 from ..sorts import sort
 from ..trace.recorder import mapped
 from . import Proposal
@@ -133,6 +133,7 @@ def _elsewhere(fault: Fault) -> Iterator[Proposal]:
             continue
         made, was = trace.producer(v), trace.producer(fault.target)
         names = [step.name if step else "the input" for step in (made, was)]
+        names[0] = f"another call of {names[0]}" if names[0] == names[1] else names[0]
         if v in session.K.steps[k.index].inputs:
             yield Proposal(
                 "wiring.operand_order", f"{k.name} takes {names[0]} and {names[1]} each in the other's place",
@@ -140,12 +141,38 @@ def _elsewhere(fault: Fault) -> Iterator[Proposal]:
                 fault.torch_step, k,
             )  # fmt: skip
             continue
+        shared = len(session.K.users(fault.target)) > 1  # others rightly take what this one should not
+        between = [] if shared else _between(trace, v, fault.target)
         yield Proposal(
-            "layer.surplus" if was is not None and v in was.inputs else "wiring.skip_source",
+            _surplus(trace, v, between) if between else "wiring.skip_source",
             f"{k.name} is fed by {names[1]}; torch feeds its counterpart by that of {names[0]}",
             f"feed {k.name} from {names[0]}{quoted(k)}",
-            lambda m, v=v: _fed_from(m, k, fault.target, v), fault.torch_step, k,
+            lambda m, v=v: _fed_from(m, k, fault.target, v), fault.torch_step,
+            between[0] if between else k,
         )  # fmt: skip
+
+
+def _between(trace: Trace, source: int, value: int, most: int = 8) -> list[Step]:
+    """The steps by which a value follows from a source alone, the first one first; none if it does not."""
+    found: list[Step] = []
+    while value != source and len(found) < most:
+        maker = trace.producer(value)
+        if maker is None or len(maker.inputs) != 1:
+            return []
+        found.insert(0, maker)
+        value = maker.inputs[0]
+    return found if value == source else []
+
+
+def _surplus(trace: Trace, source: int, steps: Sequence[Step]) -> str:
+    """What steps amount to that torch does without: channels dealt out anew, or just more steps."""
+    if any(sort(s) != "shape" for s in steps) or len(steps) < 2 or len(steps[0].shapes[0]) < 4:
+        return "layer.surplus"
+    maker = trace.producer(source)
+    while maker is not None and not maker.kind.startswith("DepthwiseConv") and len(maker.inputs) == 1:
+        maker = trace.producer(maker.inputs[0])
+    several = maker is not None and maker.settings.get("depth_multiplier", 1) > 1
+    return "depthwise.order" if several else "groups.order"
 
 
 def _exchanged(machine: Machine, step: Step, old: int, new: int) -> None:

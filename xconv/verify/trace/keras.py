@@ -52,7 +52,9 @@ def is_tensor(value: Any) -> bool:
 
 
 def is_leaf(layer: Any) -> bool:
-    """Is a call of this layer one step?"""
+    """Is a call of this layer one step? A function of the user's own is several, where all its operators are seen."""
+    if isinstance(layer, keras.layers.Lambda) and keras.backend.backend() != "jax":
+        return False
     if kind_of(type(layer).__mro__, "keras"):
         return True
     return type(layer).__module__.startswith(("keras.src.layers", "keras.layers")) and not isinstance(
@@ -152,7 +154,7 @@ class _Tracer:
         finally:
             tape.deep -= 1
         outputs = tensors(result, is_array)
-        if len(outputs) == 1 and any(outputs[0] is a for a in args):  # a layer at rest
+        if not outputs or (len(outputs) == 1 and any(outputs[0] is a for a in args)):  # only built, or at rest
             return result
 
         def run(*args, **kwargs):

@@ -79,8 +79,11 @@ def propose(fault: Fault) -> Iterator[Proposal]:
     yield from _changed(fault, wanted, present, keras_steps)
     if wanted:
         yield from _surplus(fault, wanted, present, keras_steps)
+    moved = _moved(fault, wanted, present, keras_steps)
+    if sorted(act[0] for _, act in wanted) == sorted(act[0] for _, act in present):  # none is missing
+        yield from moved
     yield from _missing(fault, wanted, keras_steps, shapes)
-    yield from _moved(fault, wanted, present, keras_steps)
+    yield from moved
 
 
 def _old(step: Step) -> str:
@@ -112,6 +115,8 @@ def _changed(fault: Fault, wanted: list, present: list, keras_steps: list[Step])
         for start, first, last in chains:
             if torch_step is None and first is last and last.kind.lower() in _AFFINE:
                 continue  # a number alone: a scale, even where values of one sign let it pass for a slope
+            if not (first is last and last.index in known) and any(act == a for _, a in present):
+                continue  # torch's activation is there: in another step's place it would only hide that step
             for variant in _softmax_axes(act, last.shapes[0], len(last.shapes[0])):
                 old = known.get(last.index) if first is last else None
                 if old is None or old == variant:  # a function may compute another thing than its name says
@@ -123,13 +128,20 @@ def _changed(fault: Fault, wanted: list, present: list, keras_steps: list[Step])
                 if variant[0] == "hardsigmoid" and old is None and hard:
                     cause = "activation.slope"
                 there = spoken(variant) if torch_step is None else spoken(act)
+                says = f"torch applies {there}, Keras {spoken(old, keras=True) if old else _old(last)}"
+                law = old is not None and {old[0], variant[0]} == {"softplus"} and _usual(old) == _usual(variant)
                 yield Proposal(
                     cause,
-                    f"torch applies {there}, Keras {spoken(old, keras=True) if old else _old(last)}",
+                    f"{says}: torch's is linear beyond 20, up to 2.1e-09 from the formula" if law else says,
                     f"use {spoken(variant, keras=True)}{quoted(last)}",
                     lambda m, v=last.outputs[0], s=start, a=variant: define(m, v, lambda x: apply(a, x), s),
-                    torch_step, last,
+                    torch_step, last, law=law,
                 )  # fmt: skip
+
+
+def _usual(act: Act) -> tuple[float, bool]:
+    """A softplus by its sharpness, and whether its threshold is torch's default or none at all, which is Keras's."""
+    return act[1].get("beta", 1.0), act[1].get("threshold", 20.0) in (20.0, float("inf"))
 
 
 def _numbered(fault: Fault) -> Iterator[Act]:
@@ -172,7 +184,8 @@ def _surplus(fault: Fault, wanted: list, present: list, keras_steps: list[Step])
             and (step.settings.get("fused") or step.owner not in held)
         ):
             act = keras_act(step)
-            cause = "activation.surplus" if act else "layer.surplus"
+            scale = any(step.kind.lower() == word for word in ("mul", "multiply", "rmul", "div", "divide", "realdiv"))
+            cause = "activation.surplus" if act else "wiring.scale" if scale else "layer.surplus"
             if step.kind.endswith("Dropout") or step.kind in ("GaussianNoise", "dropout"):
                 cause = "inference.dropout" if "rop" in step.kind else "inference.noise"
             if step.kind in ("Permute", "transpose", "Transpose", "swapaxes", "Swapaxes"):
@@ -196,7 +209,8 @@ def _moved(fault: Fault, wanted: list, present: list, keras_steps: list[Step]) -
         twin = next((s for s, a in wanted if a[0] == act[0]), None)
         if twin is None or len(step.inputs) != 1:
             continue
-        for other in keras_steps:
+        fed = [m for v in sources(keras_steps) if (m := fault.session.K.origin(v)) is not None]
+        for other in [*keras_steps, *fed]:
             joins = len(other.inputs) > 1  # before or behind a sum is a matter of wiring
             if other.index == step.index or len(other.outputs) != 1 or other.kind == "weight" or joins:
                 continue
@@ -207,7 +221,7 @@ def _moved(fault: Fault, wanted: list, present: list, keras_steps: list[Step]) -
 
             yield Proposal(
                 "layer.order", f"Keras applies {_old(step)} before {other.name}, torch behind it"
-                if step.index < other.index else f"Keras applies {_old(step)} behind {other.name}, torch before it",
+                if step.index < other.index else f"torch applies {_old(step)} right behind {other.name}, Keras later",
                 f"move {_old(step)} behind {other.name}{quoted(step)}", apply_, twin, step,
             )  # fmt: skip
 

@@ -312,10 +312,15 @@ def _missing(fault: Fault, ours: list[Step], theirs: list[Step], context: str) -
                     for s in ours
                 )
                 cause = "groups.order" if shuffles else "layout.split"
+            what = "channels" if axis == actual.ndim - 1 else f"positions of axis {axis}"
+            says, remedy = f"the {what} are in another order", f"take them in the order {order_of[:8]}..."
+            if order_of == list(range(len(order_of)))[::-1]:
+                says, remedy = f"the {what} come in the opposite order", f"ops.flip(x, axis={axis})"
+                cause = "recurrent.direction" if step.kind in ("LSTM", "GRU", "SimpleRNN", "RNN") else cause
             yield Proposal(
                 cause,
-                f"the {'channels' if axis == actual.ndim - 1 else f'positions of axis {axis}'} are in another order",
-                f"take them in the order {order_of[:8]}...{quoted(step)}",
+                says,
+                f"{remedy}{quoted(step)}",
                 lambda m, a=axis, p=order_of: after(
                     m, fault.target, lambda x: from_numpy(np.take(to_numpy(x), p, axis=a))
                 ),

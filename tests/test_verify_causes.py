@@ -1,0 +1,109 @@
+"""One mistake, one divergence, and its own name, where something wider would mend the place as well."""
+
+import keras
+import pytest
+import torch
+from keras import layers as L
+from keras import ops
+from torch import nn
+
+from xconv.verify import verify
+
+
+@pytest.fixture(autouse=True)
+def _fresh_session():
+    keras.backend.clear_session()
+    torch.manual_seed(0)
+
+
+def told(ours, theirs, shape=(2, 3, 12, 12), **how):
+    report = verify(ours, theirs, shape, **{"probes": False, **how})
+    assert all(d.confirmed for d in report.divergences)
+    return [d.cause for d in report.divergences]
+
+
+def net(*layers):
+    return keras.Sequential([L.Input((12, 12, 3)), *layers])
+
+
+def test_an_activation_and_a_pooling_are_two_faults():
+    ours = nn.Sequential(nn.Conv2d(3, 6, 3), nn.ELU(0.5), nn.AvgPool2d(2), nn.Conv2d(6, 4, 3))
+    assert told(ours, net(L.Conv2D(6, 3), L.ELU(), L.MaxPooling2D(2), L.Conv2D(4, 3))) == [
+        "activation.slope", "pooling.kind",
+    ]  # fmt: skip
+
+
+def test_an_activation_behind_a_pooling_is_moved_and_not_added():
+    ours = nn.Sequential(nn.Conv2d(3, 6, 3), nn.BatchNorm2d(6), nn.ReLU(), nn.AvgPool2d(2), nn.Conv2d(6, 4, 3))
+    theirs = net(L.Conv2D(6, 3), L.BatchNormalization(epsilon=1e-5), L.AveragePooling2D(2), L.ReLU(), L.Conv2D(4, 3))
+    assert told(ours, theirs) == ["layer.order"]
+
+
+def test_channels_dealt_out_anew_behind_a_multiplier_are_told_as_that_and_not_as_an_activation():
+    def turned(t):
+        return ops.reshape(ops.transpose(ops.reshape(t, (-1, 10, 10, 3, 2)), (0, 1, 2, 4, 3)), (-1, 10, 10, 6))
+
+    ours = nn.Sequential(nn.Conv2d(3, 6, 3, groups=3), nn.ReLU6(), nn.Conv2d(6, 4, 1))
+    theirs = net(L.DepthwiseConv2D(3, depth_multiplier=2), L.ReLU(6.0), L.Lambda(turned), L.Conv2D(4, 1))
+    assert told(ours, theirs) == ["depthwise.order"]
+
+
+def test_a_scale_left_at_inference_is_no_activation():
+    class Scaled(L.Layer):
+        def call(self, x):
+            return x * 0.6
+
+    ours = nn.Sequential(nn.Conv2d(3, 6, 3), nn.ReLU(), nn.Dropout(0.4), nn.Conv2d(6, 4, 3))
+    assert told(ours, net(L.Conv2D(6, 3, activation="relu"), Scaled(), L.Conv2D(4, 3))) == ["wiring.scale"]
+
+
+def test_torchs_linear_softplus_beyond_20_is_a_law():
+    ours = nn.Sequential(nn.Conv2d(3, 6, 3, dilation=2), nn.Softplus(), nn.Conv2d(6, 4, 3))
+    theirs = net(L.Conv2D(6, 3), L.Activation("softplus"), L.Conv2D(4, 3))
+    assert told(ours, theirs, probes=True) == ["dilation"]
+    ours = nn.Sequential(nn.Conv2d(3, 6, 3), nn.Softplus(threshold=1), nn.Conv2d(6, 4, 3))
+    assert told(ours, theirs) == ["activation.threshold"]
+
+
+class Head(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.near, self.far = nn.Conv2d(3, 6, 3, padding=1), nn.Conv2d(6, 6, 3, padding=1)
+        self.shared, self.out = nn.Conv2d(6, 6, 3, padding=1), nn.Conv2d(6, 4, 1)
+
+    def forward(self, x):
+        a = self.near(x).relu()
+        return torch.cat([self.out(self.shared(t).relu()) for t in (a, self.far(a).relu())], 1)
+
+
+def test_a_shared_layer_called_once_too_often_is_one_fault():
+    i = L.Input((12, 12, 3))
+    a = L.Conv2D(6, 3, padding="same", activation="relu")(i)
+    b = L.Conv2D(6, 3, padding="same", activation="relu")(a)
+    shared, out = L.Conv2D(6, 3, padding="same", activation="relu"), L.Conv2D(4, 1)
+    theirs = keras.Model(i, L.Concatenate()([out(shared(a)), out(shared(shared(b)))]))
+    assert told(Head(), theirs) == ["layer.surplus"]
+
+
+class Started(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.cell, self.read = nn.GRU(3, 5, batch_first=True), nn.Linear(5, 2)
+        self.start = nn.Parameter(torch.randn(1, 1, 5))
+
+    def forward(self, x):
+        y, _ = self.cell(x, self.start.expand(1, len(x), 5).contiguous())
+        return self.read(y[:, -1])
+
+
+class StartedAtNought(keras.Model):
+    def __init__(self):
+        super().__init__()
+        self.unit, self.out = L.GRU(5), L.Dense(2)
+
+    def call(self, x):
+        return self.out(self.unit(x, initial_state=ops.zeros((ops.shape(x)[0], 5)) * x[:, 0, :1]))
+
+
+def test_a_start_that_no_input_changes_is_a_constant():
+    assert told(Started(), StartedAtNought(), (2, 7, 3)) == ["constant"]
