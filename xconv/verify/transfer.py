@@ -141,7 +141,7 @@ class Carrier:
             self.transfer.handled |= {h.path for held in bundle.holders.values() for h in held}
         alone = self.alignment.keras_alone if side == "torch" else self.alignment.torch_alone
         for holder in alone:
-            if holder.norm:
+            if holder.norm and holder.path not in self.transfer.handled:
                 self._identity(holder, there)
         return self.transfer
 

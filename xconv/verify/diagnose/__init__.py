@@ -15,6 +15,7 @@ FAMILIES = (
     "weights",
     "dtype.keras",
     "groups",
+    "groups",
     "order",
     "window.keras",
     "prelu.keras",
