@@ -15,7 +15,6 @@ FAMILIES = (
     "weights",
     "dtype.keras",
     "groups",
-    "groups",
     "order",
     "window.keras",
     "prelu.keras",
