@@ -57,13 +57,13 @@ def whole():
     return keras.Model(i, L.Conv2D(4, 1)(x))
 
 
-def in_parts(parts=None, norms=False, **settings):
+def in_parts(parts=None, norms=False, epsilon=1e-5, **settings):
     """`parts` takes the channels of a tensor, group by group."""
     i = L.Input((7, 6, 3))
     x = L.Conv2D(6, 1, activation="relu")(i)
     found = [L.Conv2D(3, 3, **{"padding": "same", **settings})(part) for part in (parts or split)(x)]
     if norms:
-        found = [L.BatchNormalization(epsilon=1e-5, momentum=0.9)(part) for part in found]
+        found = [L.BatchNormalization(epsilon=epsilon, momentum=0.9)(part) for part in found]
     x = L.Concatenate()(found)
     x = L.ReLU()(x if norms else L.BatchNormalization(epsilon=1e-5, momentum=0.9)(x))
     return keras.Model(i, L.Conv2D(4, 1)(x))
@@ -127,12 +127,17 @@ def test_channels_divided_otherwise_among_groups_are_one_fault(ours, theirs):
 
 
 @pytest.mark.parametrize(
-    ("settings", "cause"), [({"dilation_rate": 2}, "dilation"), ({"use_bias": False}, "bias.missing")]
+    ("settings", "cause", "path"),
+    [
+        ({"dilation_rate": 2}, "dilation", "wide"),
+        ({"padding": "valid"}, "padding.amount", "wide"),
+        ({"norms": True, "epsilon": 1e-3}, "norm.epsilon", "norm"),
+    ],
 )
-def test_a_setting_that_all_groups_share_is_one_fault(settings, cause):
+def test_a_setting_that_all_groups_share_is_one_fault(settings, cause, path):
     report = verify(lively(Grouped()), lambda: in_parts(**settings), IMAGE)
     assert [(d.cause, d.confirmed) for d in report.divergences] == [(cause, True)], report
-    assert report.divergences[0].torch.path == "wide"
+    assert report.divergences[0].torch.path == path
 
 
 class Line(nn.Module):

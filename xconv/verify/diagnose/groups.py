@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from importlib import import_module
 from itertools import zip_longest
 from typing import Any
 
@@ -33,12 +34,13 @@ def propose(fault: Fault) -> Iterator[Proposal]:
         return
     ours, theirs = ({s.index for s in steps} for steps in regions(fault))
     for split in fault.session.alignment.bundles:
-        if not isinstance(split, Split) or split.whole.norm or len(split.whole.steps) != 1:
+        if not isinstance(split, Split) or len(split.whole.steps) != 1:
             continue
         inside = {"torch": ours, "keras": theirs}
         if all(h.step.index in inside[side] for side, held in split.holders.items() for h in held):
             found = list(twins(fault, split))
-            yield from _taken(fault, split, found)
+            if not split.whole.norm:
+                yield from _taken(fault, split, found)
             yield from _set(fault, split, found)
 
 
@@ -68,8 +70,9 @@ def twins(fault: Fault, split: Split) -> Iterator[Twin]:
                    np.concatenate([T.value(s.outputs[0]) for s in steps], 1))  # fmt: skip
         return
     step = split.whole.step
-    x, y, groups = fed(step), T.value(step.outputs[0]), int(step.settings.get("groups", 1) or 1)
-    each, total = x.shape[1] // groups, split.outputs[-1].stop
+    x, y, total = fed(step), T.value(step.outputs[0]), split.outputs[-1].stop
+    groups = total if split.whole.norm else int(step.settings.get("groups", 1) or 1)
+    each = x.shape[1] // groups
     for at, (part, rows) in enumerate(zip(split.parts, split.outputs, strict=True)):
         first, last = (groups * n // total for n in (rows.start, rows.stop))
         own = replace(step, settings={**step.settings, "groups": max(1, last - first)})
@@ -177,8 +180,7 @@ def _said(numbers: Sequence[int]) -> str:
 
 def _set(fault: Fault, split: Split, found: list[Twin]) -> Iterator[Proposal]:
     """One setting that is wrong in the same way in all layers that give other values for what they are fed."""
-    from .window.keras import propose as windows
-
+    family = import_module(f"{__package__}.{'norm' if split.whole.norm else 'window'}.keras")
     session = fault.session
     wrong = []
     for twin in found:
@@ -189,7 +191,7 @@ def _set(fault: Fault, split: Split, found: list[Twin]) -> Iterator[Proposal]:
             pair = (twin.torch, twin.keras)
             t = twin.torch.step
             wrong.append(Fault(session, "in", k.outputs[0], expected, actual, t.outputs[0], pair, t, k))
-    for same in zip_longest(*(list(windows(w)) for w in wrong)):
+    for same in zip_longest(*(list(family.propose(w)) for w in wrong)):
         if None in same or len({p.cause for p in same}) > 1:
             return
 
