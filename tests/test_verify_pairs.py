@@ -151,14 +151,14 @@ class Line(nn.Module):
         return self.end(self.c(F.relu(self.b(self.norm(self.a(x))))).flatten(1))
 
 
-def rows(upright=False):
+def rows(upright=False, padding=(2, 2)):
     """The line as an image of one row, or of one column."""
 
     def turned(first, second):
         return (second, first) if upright else (first, second)
 
     i = L.Input((21, 3))
-    x = L.ZeroPadding2D(turned(0, 2))(L.Reshape((*turned(1, 21), 3))(i))
+    x = L.ZeroPadding2D(turned((0, 0), padding))(L.Reshape((*turned(1, 21), 3))(i))
     x = L.BatchNormalization(epsilon=1e-5, momentum=0.9)(L.Conv2D(8, turned(1, 5), turned(1, 2))(x))
     x = L.DepthwiseConv2D(turned(1, 3), activation="relu")(x)
     return keras.Model(i, L.Dense(2)(L.Flatten()(L.Conv2D(6, turned(1, 3), groups=2)(x))))
@@ -174,9 +174,9 @@ class Row(nn.Module):
         return self.end(F.relu(self.b(self.a(x.unsqueeze(2)))).flatten(1))
 
 
-def line():
+def line(padding="same"):
     i = L.Input((21, 3))
-    x = L.DepthwiseConv1D(3, activation="relu")(L.Conv1D(8, 5, padding="same")(i))
+    x = L.DepthwiseConv1D(3, activation="relu")(L.Conv1D(8, 5, padding=padding)(i))
     return keras.Model(i, L.Dense(2)(L.Flatten()(x)))
 
 
@@ -189,6 +189,20 @@ def line():
 def test_a_convolution_over_one_axis_may_be_one_over_two(ours, theirs, mode):
     report = verify(lively(ours()), theirs, (2, 3, 21), weights=mode)
     assert report.verdict == "equivalent", report
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "cause"),
+    [
+        (Line, lambda: rows(padding=(1, 3)), "padding.side"),
+        (Line, lambda: rows(upright=True, padding=(1, 3)), "padding.side"),
+        (Row, lambda: line("causal"), "padding.side"),
+    ],
+    ids=["a row", "a column", "a line"],
+)
+def test_what_is_wrong_with_a_row_is_one_fault_at_its_layer(ours, theirs, cause):
+    report = verify(lively(ours()), theirs, (2, 3, 21))
+    assert [(d.cause, d.confirmed, d.torch.path) for d in report.divergences] == [(cause, True, "a")], report
 
 
 def test_a_kernel_goes_between_one_axis_and_two_and_comes_back():

@@ -156,9 +156,26 @@ def expect(reference: np.ndarray, shape: tuple[int, ...], hint: bool | None, lay
         return np.moveaxis(reference, 1, -1)
     for move in moves(reference.shape, shape, hint):
         return move(reference)
+    if hint and reference.ndim != len(shape) and (rows := _along(np.moveaxis(reference, 1, -1), shape)) is not None:
+        return rows
     if hint is not False and reference.ndim > 2 and (hint or reference.ndim == len(shape)):
         return np.moveaxis(reference, 1, -1)
     return reference
+
+
+def _along(reference: np.ndarray, shape: tuple[int, ...]) -> np.ndarray | None:
+    """A tensor over other axes of space than a shape's, where those that one of them lacks are of length one.
+
+    >>> _along(np.zeros((2, 9, 4)), (2, 1, 7, 4)).shape
+    (2, 1, 9, 4)
+    """
+    if reference.ndim > len(shape):
+        least = [a for a in range(1, reference.ndim - 1) if reference.shape[a] == 1]
+        drop = tuple(least[: reference.ndim - len(shape)])
+        return reference.squeeze(drop) if len(drop) == reference.ndim - len(shape) else None
+    least = [a for a in range(1, len(shape) - 1) if shape[a] == 1]
+    new = tuple(least[: len(shape) - reference.ndim])
+    return np.expand_dims(reference, new) if len(new) == len(shape) - reference.ndim else None
 
 
 def inputs_of(t: Step, k: Step) -> list[tuple[int, int]]:

@@ -17,7 +17,7 @@ from ...model import Ref, Step
 from ...native.keras import pad
 from .. import Proposal
 from ..edit import quoted, unpadded
-from .settings import Border, Window, cropped, keras_window, padding_cause, resolved, spoken, torch_window
+from .settings import Border, Window, cropped, keras_window, over, padding_cause, resolved, spoken, torch_window
 
 
 def arrays(fault: Fault) -> dict[str, np.ndarray]:
@@ -113,12 +113,13 @@ def _convolution(fault: Fault, t: Step, k: Step) -> Iterator[Proposal]:
     machine = fault.session.K
     rank = len(fault.session.traces[1].shapes[k.outputs[0]]) - 2
     depthwise = k.kind.startswith("Depthwise")
-    _, before_t = unpadded(fault.session.T, t)
+    fed, before_t = unpadded(fault.session.T, t)
     base, before_k = unpadded(machine, k)
     by_hand = fault.session.base.get(k.index)  # slices joined to a border say nothing of how much they pad
     base, before_k = (by_hand, []) if by_hand is not None else (base, before_k)
     sizes = machine.value(base).shape[1:-1]
-    want = _kept(fault, t, torch_window(t, before_t, rank))
+    here = fault.session.t(fed).shape[2:]
+    want = over(_kept(fault, t, torch_window(t, before_t, len(here))), here, sizes)
     have = keras_window(k, before_k, rank, sizes)
     held = arrays(fault)
     kernel, bias = held["kernel"], held.get("bias")
@@ -160,6 +161,7 @@ def _convolution(fault: Fault, t: Step, k: Step) -> Iterator[Proposal]:
     # Weights that do not fit: another kernel size, other groups.
     weights = torch_arrays(fault)
     full = np.moveaxis(weights["weight"], (0, 1), (-1, -2))
+    full = full.reshape(*want.kernel, *full.shape[-2:])  # without the axes that only one side has
     if depthwise and full.shape[-2] == 1:
         return
     if full.shape != kernel.shape or want.groups != have.groups:

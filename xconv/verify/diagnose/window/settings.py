@@ -144,6 +144,32 @@ def cropped(window: Window, near: Sequence[int], far: Sequence[int]) -> Window:
     return replace(window, borders=(*window.borders, Border(less)))
 
 
+def over(window: Window, here: Sequence[int], there: Sequence[int]) -> Window:
+    """A window on an input of sizes `here` as one on sizes `there`, with axes of length one more or less.
+
+    >>> over(Window((5,), (2,), (1,), (Border(((2, 2),)),)), (21,), (1, 21)).pads
+    ((0, 0), (2, 2))
+    """
+    if len(here) == len(there):
+        return window
+    spare = abs(len(here) - len(there))
+    wide = here if len(here) > len(there) else there
+    ones = [axis for axis, n in enumerate(wide) if n == 1][:spare]
+    kept = [axis for axis in range(len(wide)) if axis not in ones]
+    if len(ones) < spare:
+        raise ValueError(f"sizes {tuple(here)} and {tuple(there)} do not differ by axes of length one")
+
+    def each(values: Sequence[Any], one: Any) -> tuple:
+        if wide is here:
+            return tuple(values[axis] for axis in kept)
+        return tuple(values[kept.index(axis)] if axis in kept else one for axis in range(len(wide)))
+
+    return replace(
+        window, kernel=each(window.kernel, 1), stride=each(window.stride, 1), dilation=each(window.dilation, 1),
+        borders=tuple(replace(b, pads=each(b.pads, (0, 0))) for b in window.borders),
+    )  # fmt: skip
+
+
 def _t(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
 
