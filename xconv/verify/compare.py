@@ -316,9 +316,9 @@ def _fed(session: Session, t: Holder, k: Holder, ts: Step, ks: Step, ours: int, 
     if (base := _before_border(session, ts, ours, fed)) is not None:
         session.base[ks.index] = base
         return
-    if reference.dtype.kind in "iub" or (
-        session.K.origin(theirs) is None and session.K.maker(theirs) is None and actual is None
-    ):
+    if actual is None and session.K.origin(theirs) is None and session.K.maker(theirs) is None:
+        return
+    if reference.dtype.kind in "iub" and (actual is None or actual.size != reference.size):
         return
     shape = actual.shape if actual is not None else session.traces[1].shapes[theirs]
     move = flat_move(session, ks)

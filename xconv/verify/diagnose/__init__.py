@@ -14,6 +14,7 @@ from ..model import Difference, Divergence, Place, Step
 FAMILIES = (
     "weights",
     "dtype.keras",
+    "indices.keras",
     "groups",
     "order",
     "window.keras",

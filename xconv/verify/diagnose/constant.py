@@ -116,7 +116,7 @@ def _stored(fault: Fault) -> Iterator[Proposal]:
     """What torch takes there is the same for every input: a state to begin with, a table, a mask."""
     session = fault.session
     value, k = fault.torch_value, session.K.origin(fault.target)
-    if k is None or value in session.T.below(session.traces[0].inputs):
+    if k is None or fault.expected.dtype.kind != "f" or value in session.T.below(session.traces[0].inputs):
         return
     weights = [s for s in session.T.above(value) if s.kind == "weight"]
     name = ", ".join(f"{s.path}.{s.settings['name']}".lstrip(".") for s in weights) or "a constant"

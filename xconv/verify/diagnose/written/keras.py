@@ -1,4 +1,4 @@
-"""What users write by hand: indices shifted, another step taken, a deviation by n - 1, epsilon beside the root."""
+"""What users write by hand: another step taken, a deviation by n - 1, epsilon beside the root."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -18,29 +18,11 @@ _ADDS = frozenset("add Add AddV2".split())
 
 def propose(fault: Fault) -> Iterator[Proposal]:
     if fault.where == "in":
-        yield from _shifted(fault)
         return
     _, theirs = regions(fault)
     yield from _steps(fault, theirs)
     yield from _spread(fault, theirs)
     yield from _root(fault, theirs)
-
-
-def _shifted(fault: Fault) -> Iterator[Proposal]:
-    k = fault.keras_step
-    if k is None or k.kind != "Embedding":
-        return
-    for by in (-1, 1):
-
-        def run(x: Any, by: int = by) -> Any:
-            return from_numpy((to_numpy(x) + by).astype(to_numpy(x).dtype))
-
-        yield Proposal(
-            "embedding.offset",
-            f"Keras looks up indices shifted by {-by}",
-            f"remove the shift, or add {by}{quoted(k)}",
-            lambda m, r=run: m.insert(k.inputs[0], r, k),
-        )
 
 
 def _steps(fault: Fault, theirs: list[Step]) -> Iterator[Proposal]:
