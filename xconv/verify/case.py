@@ -1,0 +1,210 @@
+"""Two models and how they are to be judged: paired, run, compared, and their faults explained."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from itertools import permutations
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from ..errors import XconvError
+from .align import Alignment, align
+from .bundle import turnings
+from .chance import same, silence, silence_constants
+from .compare import Fault, Session, output_move, outputs_of, walk
+from .diagnose import Doctor, divergence, merged
+from .exchange import exchanged, regrouped
+from .fold import twins
+from .holders import holders, outline
+from .match import AGREE_OUTPUT, difference
+from .model import Difference, Trace
+from .opening import opened
+from .result import Result
+from .sides import Side
+from .transfer import Transfer, carry_all
+
+LAWS = 1e-2  # beyond this no rounding of a constant to float32 explains a difference of the outputs
+DOUBLE = 2.0**-29  # float64's rounding over float32's
+GROWN = 16.0  # both sides round, each in its own order
+SMALL = 1 << 23  # numbers in all values of a run: with a large model less is tried
+
+
+class Case:
+    """Two models and how they are to be judged."""
+
+    def __init__(self, torch: Side, keras: Side, mode: str, layout: str, names: Mapping[str, str], arrange: Callable):
+        self.torch, self.keras, self.mode, self.layout = torch, keras, mode, layout
+        self.names, self.arrange = names, arrange
+        self.small = True
+
+    def pair(self, T: Trace, K: Trace, xs: Sequence[np.ndarray]) -> tuple[Alignment, Transfer]:
+        """Pair the layers of two traces and carry the weights; `xs` are in Keras's layout."""
+        self.small = len(T.steps) < 400 and sum(prod(shape) for shape in T.shapes.values()) < SMALL
+        ts, ks = holders(T, self.torch.weights_of), holders(K, self.keras.weights_of)
+        known = self.names
+        if self.torch.file or self.keras.file:
+            known = {**twins(ts, ks, self.torch, self.keras, self.mode == "as-is"), **known}
+        found = align(T, K, ts, ks, [outline(h) for h in ts], [outline(h) for h in ks], known)
+        if not found.bundles or self.mode == "as-is":
+            return found, carry_all(found, self.torch, self.keras, (T, K), self.mode)
+        turned = [found, *(replace(found, bundles=order) for order in turnings(found.bundles))]
+        for other in turned:  # which is the query's and which the key's, the outputs say
+            moved = carry_all(other, self.torch, self.keras, (T, K), self.mode)
+            if self.agree(list(T.results), self.keras.run(xs, False)):
+                return other, moved
+        return found, carry_all(found, self.torch, self.keras, (T, K), self.mode)
+
+    def otherwise(
+        self, T: Trace, K: Trace, xs: Sequence[np.ndarray], alignment: Alignment, transfer: Transfer, result: Result
+    ):
+        """Where several assignments fit, the one under which the outputs agree decides; else the first one stands."""
+        for other in exchanged(alignment, 16 if self.small else 4):
+            moved = carry_all(other, self.torch, self.keras, (T, K), self.mode)
+            if self.agree(list(T.results), self.keras.run(self.arrange(xs), False)):
+                better = self.judge(T, K, xs, other, moved)
+                names = [
+                    f"{t.path} with {k.path}"
+                    for (t, k), old in zip(other.pairs, alignment.pairs, strict=True)
+                    if (t, k) != old
+                ]
+                better.notes.append(
+                    f"layers that could be exchanged were paired so that the outputs agree: {', '.join(names)}"
+                )
+                return other, moved, better
+        best = self._nearest(T, K, xs, alignment, result.session)
+        transfer = carry_all(best, self.torch, self.keras, (T, K), self.mode)
+        if best is not alignment:
+            result = self.judge(T, K, xs, best, transfer)
+        groups = ["/".join(best.pairs[i][0].path for i in g) for g in best.groups]
+        why = "by order alone" if best is alignment else "that under which most layers agree"
+        result.notes.append(f"no exchange of {', '.join(groups[:4])} makes the outputs agree: their pairing is {why}")
+        alignment = best
+        return alignment, transfer, result
+
+    def _nearest(self, T: Trace, K: Trace, xs: Sequence[np.ndarray], alignment: Alignment, known: Session) -> Alignment:
+        """The assignment under which the sides part at the fewest places, each group in its turn."""
+
+        def parted(candidate: Alignment) -> int:
+            moved = carry_all(candidate, self.torch, self.keras, (T, K), self.mode)
+            session = self.session(T, K, xs, candidate, moved)
+            session.T = known.T
+            return len(walk(session, lambda fault: False))
+
+        best, left = alignment, 24 if self.small else 2
+        fewest = parted(best)
+        for group in alignment.groups:
+            if len(group) > 4:
+                continue
+            start = best
+            for order in list(permutations(range(len(group))))[1:]:
+                if fewest <= 1 or left <= 0:
+                    return best
+                left -= 1
+                candidate = regrouped(start, [(group, order)])
+                if (count := parted(candidate)) < fewest:
+                    best, fewest = candidate, count
+        return best
+
+    def outputs(self, T: Trace, session: Session) -> tuple[Difference, bool]:
+        """How far the outputs are apart, and whether that is within rounding."""
+        worst, good = Difference(0.0, 0.0), True
+        if len(T.outputs) != len(session.K.outputs):
+            raise XconvError(
+                f"the torch model gives {len(T.outputs)} outputs, the Keras model {len(session.K.outputs)}"
+            )
+        for a, b, _ in outputs_of(session):
+            reference, actual = session.t(a), session.K.value(b)
+            move = output_move(reference, actual, self.layout)
+            apart = difference(move(reference), actual) if move else Difference(float("inf"), float("inf"))
+            good &= apart.max_rel <= AGREE_OUTPUT
+            if apart.max_rel >= worst.max_rel:
+                worst = apart
+        return worst, good
+
+    def session(self, T: Trace, K: Trace, xs: Sequence[np.ndarray], alignment, transfer, probe="default") -> Session:
+        return Session(
+            self.torch, self.keras, (T, K), self.torch.machine(T, xs), self.keras.machine(K, self.arrange(xs)),
+            alignment, transfer, self.mode, self.layout, probe,
+        )  # fmt: skip
+
+    def judge(self, T, K, xs, alignment, transfer, probe: str = "default", whole: bool = True) -> Result:
+        """Compare the outputs of one run, and find out why where they differ.
+
+        Args:
+            whole: layers are steps; where one says nothing, its own steps are looked at.
+        """
+        from .law.keras import apply_laws
+
+        session = self.session(T, K, xs, alignment, transfer, probe)
+        if len(T.outputs) == len(K.outputs) and not any(T.names):
+            # A plain run holds no values: a large model that is right never needs more.
+            plain = self.keras.run(self.arrange(xs), False) if probe == "default" else list(K.results)
+            apart = self.apart(list(T.results), plain)
+            good = len(plain) == len(T.results) and apart.max_rel <= AGREE_OUTPUT
+        else:
+            apart, good = self.outputs(T, session)
+        if good:
+            return Result(session, apart, True, [])
+        if apart.max_rel <= GROWN * DOUBLE and apart.max_rel <= GROWN * DOUBLE * self.rounding(T, xs):
+            found = Result(session, apart, True, [])
+            found.notes.append(
+                f"probe {probe}: rounding grows so much here that it parts the sides by {apart.max_rel:.1e}"
+            )
+            return found
+        chance: list[Any] = []
+        if not same(self.torch.run(xs), T.results):
+            chance = silence(session)
+        if probe == "default" and len(K.steps) < 400 and not same(self.keras.run(self.arrange(xs), False), K.results):
+            chance += silence(session, "keras") or silence_constants(session, self.keras.trace(self.arrange(xs)))
+        doctor = Doctor(session)
+        walk(session, doctor, partial(apply_laws, session))
+        if chance:
+            proven = not doctor.found and self.outputs(T, session)[1]
+            listed = [replace(d, confirmed=proven) for _, d in chance]
+            return Result(session, apart, False, [*listed, *(divergence(f) for f in doctor.found)])
+        if not doctor.found:  # laws alone parted them
+            exact, good = self.outputs(T, session)
+            if good:
+                return Result(session, exact, True, [])
+        elif apart.max_rel < LAWS:  # what stands elsewhere on either side need not be a fault
+            lawful = self.session(T, K, xs, alignment, transfer, probe)
+            apply_laws(lawful)
+            exact, good = self.outputs(T, lawful)
+            if good:
+                return Result(lawful, exact, True, [])
+        found = Result(session, apart, False, merged([divergence(f) for f in doctor.found]))
+        found.worst = worst(doctor.found[0].fault) if doctor.found else {}
+        return opened(self, found, xs) if whole else found
+
+    def rounding(self, T: Trace, xs: Sequence[np.ndarray]) -> float:
+        """How far float32 parts torch's run from itself, at most wholly: float64 does so by about 2^-29 of that."""
+        from .load import torch as torch_door
+
+        narrow = [x.astype(np.float32) if x.dtype.kind == "f" else x for x in xs]
+        try:
+            found = torch_door.side(self.torch.model, "float32").run(narrow)
+        except XconvError:  # a model that insists on float64
+            return 0.0
+        return min(1.0, max(difference(a, b).max_rel for a, b in zip(T.results, found, strict=True)))
+
+    def apart(self, ours: list[np.ndarray], theirs: list[np.ndarray]) -> Difference:
+        """The largest difference of outputs; of surplus ones it says nothing."""
+        found = Difference(0.0, 0.0)
+        for a, b in zip(ours, theirs, strict=False):
+            move = output_move(a, b, self.layout)
+            apart = difference(move(a), b) if move is not None else Difference(float("inf"), float("inf"))
+            found = max(found, apart, key=lambda d: d.max_rel)
+        return found
+
+    def agree(self, ours: list[np.ndarray], theirs: list[np.ndarray]) -> bool:
+        return len(ours) == len(theirs) and self.apart(ours, theirs).max_rel <= AGREE_OUTPUT
+
+
+def worst(fault: Fault) -> dict[str, np.ndarray]:
+    """The tensors at a fault, in torch layout."""
+    if fault.actual is None or fault.actual.shape != fault.expected.shape:
+        return {}
+    move = (lambda a: np.moveaxis(a, -1, 1)) if fault.expected.ndim > 3 else (lambda a: a)
+    return {"torch": move(fault.expected), "keras": move(fault.actual)}

@@ -1,0 +1,107 @@
+"""From what the runs showed to the report."""
+
+import resource
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from .align import Alignment
+from .compare import Session, outputs_of
+from .model import Report, Trace, Verdict
+from .result import Result
+from .transfer import Transfer
+
+
+def assembled(
+    result: Result,
+    seconds: Mapping[str, float],
+    mode: str,
+    traces: tuple[Trace, Trace],
+    alignment: Alignment,
+    transfer: Transfer,
+    findings: Any = None,
+) -> Report:
+    """Verdict, divergences, what could not be paired, and what everything rests on."""
+    T, K = traces
+    both = (("torch", alignment.torch_alone, T), ("keras", alignment.keras_alone, K))
+    idle = {side: unused(found, trace) for side, found, trace in both}
+    result.notes += [
+        f"{path} on the {side} side reaches no output: it is not compared"
+        for side, paths in idle.items() for path in paths
+    ]  # fmt: skip
+    alone = {
+        side: tuple(
+            h.path for h in found
+            if h.path not in {*transfer.handled, *idle[side]} and not h.told
+        )
+        for side, found, _ in both
+    }  # fmt: skip
+    whole = not transfer.refused
+    if any(alone.values()):
+        whole &= mode == "as-is"  # the user's own weights: layers that cannot be paired show in the outputs
+        if mode == "as-is" and result.good:
+            result.notes.append("layers without a partner were compared by what they do to the outputs alone")
+    verdict = (
+        Verdict.DIFFERENT if not result.good else Verdict.EQUIVALENT if whole and not result.blind else Verdict.UNPROVEN
+    )
+    divergences, compared, notes = list(result.divergences), {}, list(result.notes)
+    for (a, b, _), i in zip(outputs_of(result.session), range(9), strict=False):
+        ours, theirs = result.session.traces[0].shapes[a], result.session.traces[1].shapes.get(b, ())
+        if np.prod(ours) != np.prod(theirs):
+            notes.insert(0, f"output {i} has the shape {tuple(ours)} in torch and {tuple(theirs)} in Keras")
+    if findings is not None:
+        divergences += findings.divergences
+        compared, notes = dict(findings.compared), [*notes, *findings.notes, *findings.unproven]
+        if findings.divergences:
+            verdict = Verdict.DIFFERENT
+        elif findings.unproven and verdict is Verdict.EQUIVALENT:
+            verdict = Verdict.UNPROVEN
+    return Report(
+        verdict,
+        compared={"weights": transfer.carried, "steps": len(alignment.pairs), "outputs": len(T.outputs),
+                  "probes": result.probes, **compared},
+        output=result.apart,
+        divergences=tuple(divergences),
+        unmatched=alone,
+        refused=tuple(transfer.refused),
+        notes=tuple(dict.fromkeys([*transfer.notes, *result.session.laws, *result.session.skipped, *notes])),
+        pairs=tuple((t.path, k.path) for t, k in alignment.pairs),
+        depth=tuple(result.depth),
+        worst=result.worst,
+        graph={"torch": graph(T), "keras": graph(K)},
+        user=result.figure,
+        seconds=seconds,
+        peak_mib=round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
+    )  # fmt: skip
+
+
+def unused(found: Sequence[Any], trace: Trace) -> list[str]:
+    """Layers whose answers reach no output."""
+    needed = set(trace.outputs)
+    for step in reversed(trace.steps):
+        if needed & set(step.outputs):
+            needed |= set(step.inputs)
+    return [h.path for h in found if not any(needed & set(s.outputs) for s in h.steps)]
+
+
+def first_not_finite(session: Session) -> str:
+    """Where NaN or infinity first appears on the way to outputs that hold some; "" if they are finite."""
+    for trace, machine in zip(session.traces, (session.T, session.K), strict=True):
+        if all(np.isfinite(r).all() for r in trace.results if r.dtype.kind == "f"):
+            continue
+        for step in trace.steps:
+            for value in step.outputs:
+                array = machine.value(value)
+                if array.dtype.kind == "f" and not np.isfinite(array).all():
+                    what = "NaN" if np.isnan(array).any() else "infinity"
+                    return f"{what} first appears on the {trace.side} side at {step.name}: what it hides is not proven"
+    return ""
+
+
+def graph(trace: Trace) -> list[dict[str, Any]]:
+    """A trace's steps as boxes and arrows."""
+    at = {v: s.index for s in trace.steps for v in s.outputs}
+    return [
+        {"path": s.path, "kind": s.kind, "inputs": sorted({at[v] for v in s.inputs if v in at})} for s in trace.steps
+    ]

@@ -1,0 +1,179 @@
+"""Running both sides in other ways: what parts them there is added to what the plain run showed."""
+
+from collections.abc import Sequence
+from contextlib import nullcontext
+from typing import Any
+
+import numpy as np
+
+from ..errors import XconvError
+from .align import Alignment, align
+from .case import Case
+from .compare import walk
+from .diagnose import Doctor, divergence, merged
+from .exchange import rebound, structure
+from .holders import holders, outline
+from .model import Trace
+from .result import Result
+from .sizes import made_for_its_size
+from .transfer import Transfer, carry_all
+
+
+def probe(case: Case, result: Result, xs: Sequence[np.ndarray], seed: int) -> None:
+    """Run both sides in other ways; what parts them there is added to the result."""
+    from .probes import probes
+
+    beside_faults = ("default call", "magnitude x40", "sizes +1") if case.small else ("magnitude x40",)
+    for probe in probes(list(xs), seed, case.small):
+        if not result.good and probe.name not in beside_faults:
+            continue
+        replay = bool(result.session.laws) if result.good else not case.small
+        if probe.name.startswith("magnitude") and replay and _mended(case, result, probe.inputs, probe.name):
+            result.probes.append(probe.name)
+            continue
+        _probe(case, result, probe)
+    if case.mode != "as-is":
+        _weights(case, result, xs, seed)
+
+
+def _mended(case: Case, result: Result, inputs: Sequence[np.ndarray], name: str) -> bool:
+    """Is the run that laws and remedies have mended right on other inputs? Beside faults, others are looked for."""
+    session = result.session.fed(inputs, case.arrange(inputs), name)
+    for machine in (result.session.T, result.session.K):
+        machine.drop()  # two runs' values are never held at once
+    apart, good = case.outputs(session.traces[0], session)
+    if good or result.good:
+        return good
+    doctor = Doctor(session)
+    walk(session, doctor)
+    result.add(Result(session, apart, False, merged([divergence(f) for f in doctor.found])))
+    return True
+
+
+def statistics(case: Case, result: Result) -> None:
+    """What inference cannot show of a normalisation: how its statistics move in training."""
+    from .diagnose.norm.keras import momentum
+
+    found, notes = momentum(result.session)
+    result.notes += notes
+    result.divergences += found
+    result.good &= not found
+
+
+def _runs(case: Case, inputs: Sequence[np.ndarray], training: Any) -> tuple[list[np.ndarray], list[np.ndarray]] | None:
+    try:
+        return case.torch.run(inputs), case.keras.run(case.arrange(inputs), training)
+    except XconvError:
+        return None
+
+
+def _probe(case: Case, result: Result, probe: Any) -> None:
+    from .precision.keras import kept, of_keras_alone, trains_by_default
+
+    if probe.default_call and (image := trains_by_default(case.keras.model)):
+        result.notes.append(
+            f"model(x) without training=False runs the layers behind {image[0]} in training mode, since its call "
+            "has training=True by default: Keras does so, the port does not; call with training=False, or predict"
+        )
+        return
+    if probe.default_call and not case.small and of_keras_alone(case.keras.model):
+        result.notes.append("model(x) without training=False was not run: all layers are Keras's own, which then infer")
+        return
+    with kept(case.keras.model) if probe.default_call else nullcontext():
+        _differently(case, result, probe)
+
+
+def _differently(case: Case, result: Result, probe: Any) -> None:
+    from .inputs import declared
+    from .probes import exhausted, smaller
+
+    training = None if probe.default_call else False
+    fitting = declared(case.keras.model, case.arrange(probe.inputs))
+    runs = None
+    while fitting and runs is None:
+        try:
+            runs = case.torch.run(probe.inputs), case.keras.run(case.arrange(probe.inputs), training)
+        except XconvError as error:
+            if not exhausted(error):
+                break
+            less = smaller(probe)
+            how = f"run with a batch of {less.inputs[0].shape[0]} instead" if less else "not run"
+            result.notes.append(f"probe {probe.name}: not enough memory, {how}")
+            if less is None:
+                return
+            probe = less
+    if runs is None:
+        result.notes.append(f"probe {probe.name}: not allowed by the models")
+        return
+    result.probes.append(probe.name)
+    if case.agree(*runs):
+        return
+    try:
+        T, K = case.torch.trace(probe.inputs), case.keras.trace(case.arrange(probe.inputs), training)
+    except XconvError:
+        return
+    _again(case, result, T, K, probe.inputs, probe.name, sizes=probe.name.startswith("sizes"))
+
+
+def _again(
+    case: Case, result: Result, T: Trace, K: Trace, xs: Sequence[np.ndarray], name: str, sizes: bool = False
+) -> None:
+    alignment, transfer = result.session.alignment, result.session.transfer
+    if result.structure != structure(T, K):  # another path through the code: pair anew, the weights are in place
+        ts, ks = holders(T, case.torch.weights_of), holders(K, case.keras.weights_of)
+        known = {t.path: k.path for t, k in alignment.pairs}
+        known = {t: k for t, k in known.items() if any(h.path == t for h in ts) and any(h.path == k for h in ks)}
+        alignment = align(T, K, ts, ks, [outline(h) for h in ts], [outline(h) for h in ks], known)
+    else:
+        alignment = rebound(alignment, T, K)
+    again = case.judge(T, K, xs, alignment, transfer, name)
+    if sizes and not again.good and not (true := [d for d in again.divergences if not made_for_its_size(d, again)]):
+        result.notes.append(f"probe {name}: this port is made for its size; at another the sides differ")
+        return
+    if sizes and not again.good:
+        again.divergences = true
+    result.add(again)
+
+
+def _weights(case: Case, result: Result, xs: Sequence[np.ndarray], seed: int) -> None:
+    """Neutral weights (a fresh bias, a fresh running mean) hide faults: make them random and look again."""
+    from .probes import constant, lively
+
+    session, rng = result.session, np.random.default_rng([seed, 2])
+    side = case.torch if case.mode == "from-torch" else case.keras
+    index = 0 if case.mode == "from-torch" else 1
+    changed = False
+    if not result.good:
+        return
+    held, left_out = [], never_placed(session.alignment, session.transfer)
+    for pair in session.alignment.pairs:
+        holder = pair[index]
+        for name, tensor in holder.weights.items():
+            array = side.to_numpy(tensor)
+            if constant(array) and array.dtype.kind == "f" and (holder.kind, name) not in left_out:
+                held.append((tensor, array.copy()))
+                side.write(tensor, lively(name if holder.norm else name.replace("weight", "kernel"), array, rng))
+                changed = True
+    if not changed:
+        return
+    result.probes.append("random weights")
+    carry_all(session.alignment, case.torch, case.keras, session.traces, case.mode)
+    if not session.laws or not _mended(case, result, xs, "random weights"):
+        runs = _runs(case, xs, False)
+        if runs is not None and not case.agree(*runs):
+            T, K = case.torch.trace(xs), case.keras.trace(case.arrange(xs))
+            _again(case, result, T, K, xs, "random weights")
+    for tensor, array in held:
+        side.write(tensor, array)
+    carry_all(session.alignment, case.torch, case.keras, session.traces, case.mode)
+
+
+def never_placed(alignment: Alignment, transfer: Transfer) -> set[tuple[str, str]]:
+    """Kinds and weights that no layer of the other side has room for: scales that an architecture does without.
+
+    At their neutral value they are no fault; where other layers of the kind have room, the one without is suspect.
+    """
+    of_kind: dict[str, list[set[str]]] = {}
+    for t, _ in alignment.pairs:
+        of_kind.setdefault(t.kind, []).append(set(transfer.lost.get(t, ())))
+    return {(kind, name) for kind, lost in of_kind.items() if len(lost) > 1 for name in set.intersection(*lost)}
