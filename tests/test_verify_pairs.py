@@ -205,6 +205,30 @@ def test_what_is_wrong_with_a_row_is_one_fault_at_its_layer(ours, theirs, cause)
     assert [(d.cause, d.confirmed, d.torch.path) for d in report.divergences] == [(cause, True, "a")], report
 
 
+class Pooled(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.a, self.b = nn.Conv1d(3, 8, 5), nn.Conv1d(8, 4, 3)
+
+    def forward(self, x):
+        return self.b(F.max_pool1d(F.leaky_relu(self.a(x), 0.1), 3, 2)).mean(-1)
+
+
+def pooled_rows(window=3, slope=0.1):
+    i = L.Input((20, 3))
+    x = L.LeakyReLU(negative_slope=slope)(L.Conv2D(8, (1, 5))(ops.expand_dims(i, 1)))  # as long as there are channels
+    x = L.Conv2D(4, (1, 3))(L.MaxPooling2D((1, window), (1, 2))(x))
+    return keras.Model(i, L.GlobalAveragePooling2D()(x))
+
+
+@pytest.mark.parametrize(("changes", "cause"), [({"window": 2}, "kernel.size"), ({"slope": 0.3}, "activation.slope")])
+def test_what_is_wrong_between_rows_is_one_fault(changes, cause):
+    ours = lively(Pooled())
+    ours.a.bias.data -= 1
+    report = verify(ours, lambda: pooled_rows(**changes), (2, 3, 20))
+    assert [(d.cause, d.confirmed) for d in report.divergences] == [(cause, True)], report
+
+
 def test_a_kernel_goes_between_one_axis_and_two_and_comes_back():
     weight = np.random.default_rng(0).normal(size=(4, 3, 5))
     room = Leaf("k", "Conv2D", {"kernel": np.zeros((5, 1, 3, 4))})

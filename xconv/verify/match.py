@@ -85,7 +85,11 @@ def moves(here: tuple[int, ...], there: tuple[int, ...], channels: bool | None =
         return
     small_here, small_there = (tuple(n for n in s if n > 1) for s in (here, there))
     if small_here == small_there or (len(small_here) == len(small_there) and sorted(small_here) == sorted(small_there)):
-        for p in _perms(small_here, small_there):
+        orders = list(_perms(small_here, small_there))
+        if channels is not False and len(here) > 2:  # as for equal ranks, channels go last before they go nowhere
+            kept = [axis for axis, n in enumerate(here) if n > 1]
+            orders.sort(key=lambda p: tuple(kept[i] for i in p) != tuple(a for a in _last(len(here)) if a in kept))
+        for p in orders:
             yield partial(_turned, before=small_here, order=p, after=there)
         return
     if len(here) < 7:

@@ -6,14 +6,14 @@ from typing import Any
 import numpy as np
 
 from ....frameworks.keras import from_numpy, to_numpy
-from ...compare import Fault, first_input
+from ...compare import Fault
 from ...machine import Machine
 from ...model import Step
 from ...native.keras import pad
 from ...native.keras import window as pooled
 from .. import Proposal
 from ..edit import define, quoted, regions, unpadded
-from ..window.settings import Window, keras_window, padding_cause, spoken, torch_window
+from ..window.settings import Window, keras_window, over, padding_cause, spoken, torch_window
 
 _TORCH = {"MaxPool": "max", "AvgPool": "mean", "max_pool": "max", "avg_pool": "mean", "LPPool": ""}
 _KERAS = {"MaxPooling": "max", "AveragePooling": "mean", "max_pool": "max", "average_pool": "mean", "MaxPool": "max",
@@ -65,12 +65,11 @@ def _pair(fault: Fault, t: Step, k: Step) -> Iterator[Proposal]:
     kind = _kind(t, _TORCH)
     if not kind:
         return
-    rank = len(fault.session.traces[0].shapes[first_input(t)]) - 2  # type: ignore[index]
-    _, before_t = unpadded(fault.session.T, t)
+    fed, before_t = unpadded(fault.session.T, t)
     base, before_k = unpadded(machine, k)
-    sizes = machine.value(base).shape[1:-1]
-    own = t.settings.get("padding", 0)
-    want = torch_window(t, before_t, rank)
+    here, sizes = fault.session.traces[0].shapes[fed][2:], machine.value(base).shape[1:-1]
+    own, rank = t.settings.get("padding", 0), len(sizes)
+    want = over(torch_window(t, before_t, len(here)), here, sizes)
     theirs_kind = _kind(k, _KERAS)
     have: Window | None = None
     if theirs_kind:
