@@ -140,6 +140,29 @@ def test_a_setting_that_all_groups_share_is_one_fault(settings, cause, path):
     assert report.divergences[0].torch.path == path
 
 
+@pytest.mark.parametrize(
+    ("order", "cause"),
+    [
+        (np.arange(9), ""),
+        ([3, 4, 5, 0, 1, 2, 6, 7, 8], "weights.swapped"),
+        (np.arange(9).reshape(3, 3).T.ravel(), "weights.permuted"),
+    ],
+)
+def test_weights_that_the_user_dealt_out_among_groups_are_checked(order, cause):
+    ours, theirs = lively(Grouped()), in_parts()
+    weights = {n: w.detach().numpy() for n, w in ours.state_dict().items()}
+    first, *parts, last = [layer for layer in theirs.layers if isinstance(layer, L.Conv2D)]
+    for layer, name in ((first, "first"), (last, "last")):
+        layer.set_weights([weights[f"{name}.weight"].transpose(2, 3, 1, 0), weights[f"{name}.bias"]])
+    for layer, rows in zip(parts, np.split(np.asarray(order), 3), strict=True):
+        layer.set_weights([weights["wide.weight"][rows].transpose(2, 3, 1, 0), weights["wide.bias"][rows]])
+    (norm,) = [layer for layer in theirs.layers if isinstance(layer, L.BatchNormalization)]
+    norm.set_weights([weights[f"norm.{n}"] for n in ("weight", "bias", "running_mean", "running_var")])
+    report = verify(ours, theirs, IMAGE, weights="as-is")
+    assert [(d.cause, d.confirmed) for d in report.divergences] == ([(cause, True)] if cause else []), report
+    assert (report.verdict == "equivalent") == (not cause)
+
+
 class Line(nn.Module):
     def __init__(self):
         super().__init__()

@@ -11,12 +11,13 @@ import numpy as np
 from ..compare import Fault, before_pads, first_input
 from ..holders import Holder
 from ..machine import Machine
-from ..match import agree
+from ..match import agree, scrambled
 from ..model import Step
 from ..sides import Side
 from ..split import Split, joined
 from . import Proposal
 from .edit import quoted, regions, rewire
+from .weights import carried
 
 
 @dataclass(frozen=True, eq=False)
@@ -179,25 +180,43 @@ def _said(numbers: Sequence[int]) -> str:
 
 
 def _set(fault: Fault, split: Split, found: list[Twin]) -> Iterator[Proposal]:
-    """One setting that is wrong in the same way in all layers that give other values for what they are fed."""
-    family = import_module(f"{__package__}.{'norm' if split.whole.norm else 'window'}.keras")
-    session = fault.session
-    wrong = []
+    """What is wrong in the same way in all layers that give other values for what they are fed."""
+    session, wrong = fault.session, []
     for twin in found:
-        k = twin.keras.step
+        t, k = twin.torch.step, twin.keras.step
         actual = session.K.value(k.outputs[0])
         expected = _laid(twin.gave, actual.shape, _axis(twin.keras))
         if not agree(expected, actual):
             pair = (twin.torch, twin.keras)
-            t = twin.torch.step
             wrong.append(Fault(session, "in", k.outputs[0], expected, actual, t.outputs[0], pair, t, k))
-    for same in zip_longest(*(list(family.propose(w)) for w in wrong)):
-        if None in same or len({p.cause for p in same}) > 1:
-            return
+    at = split.whole.step if split.side == "torch" else split.parts[0].step
+    for family in ("weights", "norm.keras" if split.whole.norm else "window.keras"):
+        propose = import_module(f"{__package__}.{family}").propose
+        for same in zip_longest(*(list(propose(w)) for w in wrong)):
+            if None in same:
+                break
+            first, causes = same[0], {p.cause for p in same}
+            if family == "weights" and len(wrong) > 1:
+                first = _loaded(split, wrong, first, causes)
+            elif len(causes) > 1:
+                break
 
-        def apply(m: Machine, same: tuple[Proposal, ...] = same) -> None:
-            for proposal in same:
-                proposal.apply(m)
+            def apply(m: Machine, same: tuple[Proposal, ...] = same) -> None:
+                for proposal in same:
+                    proposal.apply(m)
 
-        yield replace(same[0], apply=apply, torch=split.whole.step if split.side == "torch" else split.parts[0].step,
-                      keras=wrong[0].keras_step)  # fmt: skip
+            yield replace(first, apply=apply, torch=at, keras=wrong[0].keras_step)
+
+
+def _loaded(split: Split, wrong: list[Fault], first: Proposal, causes: set[str]) -> Proposal:
+    """What the weights of several layers together say: each other's, or the same numbers divided otherwise."""
+    both = [carried(w) for w in wrong]
+    name = max(both[0][0], key=lambda n: both[0][0][n].size)
+    due, held = [want[name] for want, _ in both], [have[name] for _, have in both]
+    if all(any(np.array_equal(h, d) for d in due) for h in held):
+        says = f"the layers that make up {split.whole} hold each other's weights"
+        return replace(first, cause="weights.swapped", explanation=says)
+    if scrambled(np.stack(due), np.stack(held), 1e-15):
+        says = f"the weights of {split.whole} are divided in another order among the layers that make it up"
+        return replace(first, cause="weights.permuted", explanation=says, remedy="divide them block by block")
+    return first if len(causes) == 1 else replace(first, cause="weights.value")
