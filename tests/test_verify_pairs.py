@@ -96,6 +96,12 @@ def test_a_grouped_convolution_may_be_several_layers(ours, theirs, mode):
     assert any("together" in note for note in report.notes)
 
 
+def test_a_bias_that_the_parts_lack_goes_into_the_normalisation_behind_them():
+    report = verify(lively(Grouped()), lambda: in_parts(use_bias=False), IMAGE)
+    assert report.verdict == "equivalent", report
+    assert any("absorbs" in note for note in report.notes)
+
+
 class Up(nn.Module):
     def __init__(self):
         super().__init__()

@@ -67,7 +67,7 @@ class Bundle:
             yield Bundle(turned, self.keras) if many is self.torch else Bundle(self.torch, turned)
 
     def carry(self, torch: Side, keras: Side, mode: str) -> list[str]:
-        """Write the matrices of one side into the other's rooms; nothing of them is left over."""
+        """Write the matrices of one side into the other's rooms; gives the names of those left over: none."""
         sides: dict[str, Side] = {"torch": torch, "keras": keras}
         here, there = ("torch", "keras") if mode == "from-torch" else ("keras", "torch")
         pairs = list(zip(getattr(self, here), getattr(self, there), strict=True))

@@ -58,21 +58,21 @@ class Split:
         return self.kernels[at] if name == "weight" else self.outputs[at]
 
     def carry(self, torch: Side, keras: Side, mode: str) -> list[str]:
-        """Write one side's weights into the other's, and say what of them has no place there.
+        """Write one side's weights into the other's; gives the names of those that have no place there.
 
         Raises:
             TransferError: if no rule leads from the one to the other.
         """
         source, there = ("torch", keras) if mode == "from-torch" else ("keras", torch)
         read = torch.to_numpy if source == "torch" else keras.to_numpy
-        said: list[str] = []
+        missed: dict[str, None] = {}
 
         def moved(given: Leaf, room: Leaf, t: Holder, k: Holder) -> dict[str, np.ndarray]:
             row = row_for(t, k)
             if row is None:
                 raise TransferError(f"no rule carries torch's {t} to Keras's {k}")
             new, lost, bare = carry_part(given, room, source, row)
-            said.extend(f"{given}.{name} has no place in {room}" for name in lost)
+            missed.update(dict.fromkeys(lost))
             return {**{n: np.zeros(room.weights[n].shape) for n in bare if "bias" in n}, **new.weights}
 
         def write(holder: Holder, new: dict[str, np.ndarray]) -> None:
@@ -90,7 +90,7 @@ class Split:
                     write(part, arrays[-1])
             if source == "keras":
                 write(self.whole, joined(arrays))
-            return said
+            return list(missed)
         one = self.parts[0]
         every = [leaf(p, read) if source == "torch" else outline(p) for p in self.parts]
         ours = Leaf(one.path, one.kind, joined([part.weights for part in every]))
@@ -100,7 +100,7 @@ class Split:
             write(self.whole, new)
         for at, part in enumerate(self.parts if source == "keras" else ()):
             write(part, {n: a[self.place(n, at)] for n, a in new.items() if n in part.weights})
-        return said
+        return list(missed)
 
 
 def joined(parts: Sequence) -> dict[str, np.ndarray]:

@@ -1,6 +1,6 @@
 """Carrying weights between paired holders, and what had to be done to place those that only one side has."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,6 +13,7 @@ from .align import Alignment, kindred
 from .holders import NEUTRAL, Holder, carry_part, leaf, outline, row_for, same_numbers
 from .model import Divergence, Step, Trace
 from .sides import Side
+from .sorts import sort
 
 
 @dataclass
@@ -136,7 +137,9 @@ class Carrier:
                 self.transfer.lost[t] = lost if side == "torch" else []
                 self._lost(source, target, lost, here, there)
         for bundle in self.alignment.bundles:
-            self.transfer.notes += [str(bundle), *bundle.carry(self.torch, self.keras, mode)]
+            lost = bundle.carry(self.torch, self.keras, mode)
+            self.transfer.notes.append(str(bundle))
+            self._lost_of_several(bundle.holders, lost, here, there)
             self.transfer.carried += len(bundle)
             self.transfer.handled |= {h.path for held in bundle.holders.values() for h in held}
         alone = self.alignment.keras_alone if side == "torch" else self.alignment.torch_alone
@@ -192,48 +195,61 @@ class Carrier:
         side.write(tensor, np.full(tuple(tensor.shape), value))
         self.transfer.notes.append(f"{holder}.{name} is on one side only: set to its neutral value {value:g}")
 
-    def _users(self, holder: Holder, side: Side) -> list[Step]:
+    def _after(self, values: Sequence[int], side: Side) -> Holder | None:
+        """The normalisation by batch statistics that alone is fed by these values, or by what joins them."""
         trace = self.traces[0 if side.name == "torch" else 1]
-        return [s for s in trace.steps if not set(holder.step.outputs).isdisjoint(s.inputs)]
-
-    def _after(self, holder: Holder, side: Side) -> Holder | None:
-        """The normalisation by batch statistics that alone is fed by a holder."""
-        users = self._users(holder, side)
+        users = [s for s in trace.steps if not set(values).isdisjoint(s.inputs)]
+        if len(users) != 1:
+            return None
+        if sort(users[0]) == "join" and set(users[0].inputs) <= set(values):
+            return self._after(users[0].outputs, side)
         alone = self.alignment.torch_alone if side.name == "torch" else self.alignment.keras_alone
         held = [*(p[0 if side.name == "torch" else 1] for p in self.alignment.pairs), *alone]
-        if len(users) != 1 or len(holder.steps) != 1:
-            return None
         found = next((h for h in held if users[0] in h.steps), None)
         return found if found is not None and found.kind.startswith("BatchNorm") else None
 
+    def _absorbed(self, source: str, bias: np.ndarray, targets: Sequence[Holder], there: Side) -> bool:
+        """May a bias that has no room move into the normalisation behind it?"""
+        values = [v for t in targets if len(t.steps) == 1 for v in t.step.outputs]
+        norm = self._after(values, there) if len(values) == len(targets) else None
+        mean = "moving_mean" if there.name == "keras" else "running_mean"
+        if norm is None or (bias.any() and mean not in norm.weights):
+            return False
+        if bias.any():
+            self._later.append((bias, norm, mean, there))
+            self.transfer.shifted |= set(values) if there.name == "keras" else set()
+            where = ", ".join(map(str, targets))
+            self.transfer.notes.append(
+                f"{source}.bias has no place in {where}: carried into {mean} of {norm} behind it, which absorbs it"
+            )
+        return True
+
     def _lost(self, source: Holder, target: Holder, lost: list[str], here: Side, there: Side) -> None:
         """A bias that has no room may move into the normalisation behind it."""
-        if lost == ["bias"] and (norm := self._after(target, there)) is not None:
-            bias = here.to_numpy(source.weights["bias"])
-            mean = "moving_mean" if there.name == "keras" else "running_mean"
-            if not bias.any():
-                self.transfer.lost.pop(source, None)
-            elif mean in norm.weights:
-                partner = next((a if b is norm else b for a, b in self.alignment.pairs if norm in (a, b)), None)
-                shift = ("bias", here, source, norm, there, partner)
-                self._later.append(shift)
-                self.transfer.shifted |= set(target.step.outputs) if there.name == "keras" else set()
-                self.transfer.lost.pop(source, None)
-                self.transfer.notes.append(
-                    f"{source}.bias has no place in {target}: carried into {mean} of {norm} behind it, which absorbs it"
-                )
+        if lost == ["bias"] and self._absorbed(str(source), here.to_numpy(source.weights["bias"]), [target], there):
+            self.transfer.lost.pop(source, None)
             return
         for name in lost:
             self.transfer.notes.append(f"{source}.{name} has no place in {target}")
+
+    def _lost_of_several(self, held: Mapping[str, Sequence[Holder]], lost: list[str], here: Side, there: Side) -> None:
+        """As `_lost`, where several layers of a side are one of the other."""
+        sources, targets = held[here.name], held[there.name]
+        if lost == ["bias"] and all("bias" in h.weights for h in sources):
+            bias = np.concatenate([here.to_numpy(h.weights["bias"]) for h in sources])
+            if self._absorbed(" + ".join(map(str, sources)), bias, targets, there):
+                return
+        for name in lost:
+            self.transfer.notes.append(
+                f"{', '.join(map(str, sources))}: {name} has no place in {', '.join(map(str, targets))}"
+            )
 
     _later: list[Any]
 
     def finish(self) -> None:
         """Shift the means of normalisations that took a bias; after all else is carried."""
-        for _, here, source, norm, there, _ in self._later:
-            bias = here.to_numpy(source.weights["bias"])
-            mean = norm.weights["moving_mean" if there.name == "keras" else "running_mean"]
-            there.write(mean, there.to_numpy(mean) - bias)
+        for bias, norm, mean, there in self._later:
+            there.write(norm.weights[mean], there.to_numpy(norm.weights[mean]) - bias)
 
     def _identity(self, holder: Holder, side: Side) -> None:
         """A normalisation that only one side has becomes the identity."""
