@@ -290,3 +290,27 @@ def test_a_projection_that_reads_the_activated_tensor_is_a_skip_from_elsewhere()
     report = verify(lively(Preactivated()), skips_from_activated, IMAGE)
     assert [(d.cause, d.confirmed) for d in report.divergences] == [("wiring.skip_source", True)], report
     assert report.divergences[0].keras.path == "short"
+
+
+class Views(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.each, self.end = nn.Linear(5, 3), nn.Linear(9, 2)
+
+    def forward(self, a, b, c):
+        return self.end(torch.stack([self.each(v) for v in (a, b, c)], 1).flatten(1))
+
+
+def views(axis):
+    inputs = [L.Input((5,)) for _ in range(3)]
+    each = L.Dense(3)
+    x = L.Flatten()(ops.stack([each(v) for v in inputs], axis=axis))
+    return keras.Model(inputs, L.Dense(2)(x))
+
+
+def test_the_order_of_a_stack_is_the_users_own():
+    shapes = [(2, 5)] * 3
+    assert verify(lively(Views()), lambda: views(1), shapes).verdict == "equivalent"
+    report = verify(lively(Views()), lambda: views(-1), shapes)
+    assert [d.confirmed for d in report.divergences] == [True], report
+    assert report.divergences[0].cause.startswith("layout."), report

@@ -62,7 +62,7 @@ def flat_before(torch: Trace, keras: Trace, t: Step, k: Step) -> tuple[int, ...]
                        for s, at, end in ((here, 1, len(here)), (there, 0, len(there) - 1)))  # fmt: skip
     if here[1:] + here[:1] != there or np.prod(here[1:]) == 1 or here[0] == 1:
         return ()
-    if any(_permuted(trace, step.inputs[0]) for trace, step in ((torch, ours), (keras, theirs))):
+    if any(_chosen(trace, step.inputs[0]) for trace, step in ((torch, ours), (keras, theirs))):
         return ()
     return here
 
@@ -70,10 +70,14 @@ def flat_before(torch: Trace, keras: Trace, t: Step, k: Step) -> tuple[int, ...]
 _PERMUTES = frozenset("permute transpose movedim moveaxis swapaxes swapdims einsum Permute Transpose Moveaxis".split())
 
 
-def _permuted(trace: Trace, value: int) -> bool:
-    """Does a value come from a permutation of axes, perhaps through steps that keep the shape?"""
+def _chosen(trace: Trace, value: int) -> bool:
+    """Is the order of a value's axes the user's own, not the framework's: from a permutation, or from a stack?"""
+
+    def chooses(step: Step) -> bool:
+        return step.kind in _PERMUTES or sort(step) == "stack"
+
     step = trace.producer(value)
-    while step is not None and step.kind not in _PERMUTES:
+    while step is not None and not chooses(step):
         if len(step.inputs) != 1 or step.owner is not None or trace.shapes[step.inputs[0]] != step.shapes[0]:
             return False
         step = trace.producer(step.inputs[0])
