@@ -109,6 +109,29 @@ def fold(carrier: Carrier, traces: tuple[Trace, Trace]) -> list[Divergence]:
     return found
 
 
+def fold_in(carrier: Carrier, trace: Trace) -> None:
+    """Carry torch's normalisations into layers with a bias, where the port is one for inference and has none at all.
+
+    One that is missing among others is a fault; so is a net's only one.
+    """
+    alignment = carrier.alignment
+    norms = [h for h in alignment.torch_alone if h.kind.startswith("BatchNorm")]
+    if len(norms) < 2 or any(h.kind.startswith("BatchNorm") for pair in alignment.pairs for h in pair):
+        return
+    found = []
+    for holder in norms:
+        norm = numbers(holder, leaf(holder, carrier.torch.to_numpy).weights)
+        maker = trace.producer(holder.step.inputs[0])
+        pair = next((p for p in alignment.pairs if maker is not None and maker in p[0].steps), None)
+        bias = pair is not None and "bias" in pair[1].weights and "bias" not in pair[0].weights
+        if norm is None or pair is None or not bias or len(holder.steps) != 1 or carrier.row(*pair) is None:
+            return
+        found.append((holder, norm, pair))
+    for holder, norm, pair in found:
+        _one(carrier, 0, holder, norm, pair, carry=True)
+        carrier.transfer.notes.append(f"{pair[1]} has a bias and no normalisation behind it: {holder} was folded in")
+
+
 def _rounded_twice(carrier: Carrier, t: Holder, k: Holder) -> None:
     """Two files that were folded by different arithmetic in float32: the first one's numbers are used for both."""
     here, there, row = leaf(t, carrier.torch.to_numpy), leaf(k, carrier.keras.to_numpy), carrier.row(t, k)
@@ -155,7 +178,10 @@ def _affine(carrier: Carrier, pair: tuple[Holder, Holder]) -> list[Divergence]:
     return found
 
 
-def _one(carrier: Carrier, index: int, holder: Holder, norm: Norm, pair: tuple[Holder, Holder]) -> list[Divergence]:
+def _one(
+    carrier: Carrier, index: int, holder: Holder, norm: Norm, pair: tuple[Holder, Holder], carry: bool = False
+) -> list[Divergence]:
+    """One normalisation: is it in the other side's layer? With `carry` it is put there."""
     side, other = (carrier.torch, carrier.keras)[:: 1 if index == 0 else -1]
     here, there, row = pair[index], pair[1 - index], carrier.row(*pair)
     if row is None:
@@ -176,7 +202,7 @@ def _one(carrier: Carrier, index: int, holder: Holder, norm: Norm, pair: tuple[H
     bias = given.weights.get("bias", np.zeros(count))
     have = room.weights[_main(room)], room.weights.get("bias", np.zeros(count))
     exact, found = folded(weight, bias, norm, axis), []
-    if not rounded(have, exact, bias, norm):
+    if not carry and not rounded(have, exact, bias, norm):
         other_epsilon = epsilon_of(have[0], weight, norm, axis)
         guess = replace(norm, epsilon=other_epsilon or norm.epsilon)
         if not rounded(have, folded(weight, bias, guess, axis), bias, guess):
@@ -187,7 +213,7 @@ def _one(carrier: Carrier, index: int, holder: Holder, norm: Norm, pair: tuple[H
             explanation=f"{there} holds {holder} with epsilon {guess.epsilon:g}, not {norm.epsilon:g}",
             remedy=f"put it in with epsilon {norm.epsilon:g}",
         )]  # fmt: skip
-    else:
+    elif not carry:
         carrier.transfer.notes.append(f"{there} holds {holder} too, rounded to float32: the exact numbers were used")
     other.write(there.weights[_main(room)], exact[0])
     if "bias" in room.weights:

@@ -73,6 +73,8 @@ def holders(trace: Trace, weights_of: Callable[[Any], Mapping[str, Any]]) -> lis
     """All holders of a trace, in the order of their first call."""
     found: dict[Any, Holder] = {}
     for step in trace.steps:
+        if step.settings.get("told"):  # a weight of a layer that the user's code writes
+            continue
         if step.kind == "weight":  # the bare tensors of one layer belong together
             name = str(step.settings["name"])
             key: Any = ("weight", step.path, bool(step.settings.get("constant")) and not _statistic(name))

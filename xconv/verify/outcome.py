@@ -8,6 +8,7 @@ import numpy as np
 
 from .align import Alignment
 from .compare import Session, outputs_of
+from .holders import Holder
 from .model import Report, Trace, Verdict
 from .result import Result
 from .transfer import Transfer
@@ -33,7 +34,7 @@ def assembled(
     alone = {
         side: tuple(
             h.path for h in found
-            if h.path not in {*transfer.handled, *idle[side]} and not h.told
+            if h.path not in {*transfer.handled, *idle[side]} and not h.told and not tied(h, alignment)
         )
         for side, found, _ in both
     }  # fmt: skip
@@ -74,6 +75,12 @@ def assembled(
         seconds=seconds,
         peak_mib=round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
     )  # fmt: skip
+
+
+def tied(holder: Holder, alignment: Alignment) -> bool:
+    """Are all weights of a holder those of layers that have a partner?"""
+    held = {id(w) for pair in alignment.pairs for h in pair for w in h.weights.values()}
+    return all(id(w) in held for w in holder.weights.values())
 
 
 def unused(found: Sequence[Any], trace: Trace) -> list[str]:

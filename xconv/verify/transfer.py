@@ -156,7 +156,8 @@ class Carrier:
         a, b = leaf(source, here.to_numpy), outline(target)
         t, k = (source, target) if side == "torch" else (target, source)
         row = self.row(t, k)
-        if row is None and kindred(t.kind):
+        vector = "weight" in (t.kind, k.kind) and all(max(w.shape, default=1) == w.size for w in a.weights.values())
+        if row is None and kindred(t.kind) and not vector:  # of a vector's numbers there is one order only
             raise TransferError(f"no rule carries torch's {t} to Keras's {k}")
         if row is None:
             return self._by_shape(a, b)
@@ -276,10 +277,12 @@ def carry_all(alignment: Alignment, torch: Side, keras: Side, traces: tuple[Trac
     """Carry all weights as `mode` says and report what was done."""
     carrier = Carrier(alignment, torch, keras, traces)
     carrier._later = []
+    from .fold import fold, fold_in
+
     transfer = carrier.run(mode)
+    if mode == "from-torch":
+        fold_in(carrier, traces[0])
     carrier.finish()
     if mode == "as-is":
-        from .fold import fold
-
         transfer.findings = fold(carrier, traces)
     return transfer

@@ -14,6 +14,7 @@ from ...errors import XconvError, first_line
 from ...frameworks.keras import _name, from_numpy, to_numpy
 from ..sides import Side, made_of
 from ..trace import keras as tracing
+from ..trace.written import Written
 from . import opened
 
 LARGE = 1 << 24  # numbers, 128 MiB in float64
@@ -56,7 +57,7 @@ class made:
 
 def weights_of(owner: Any) -> Mapping[str, Any]:
     """A layer's variables by the names that the table of rules gives them."""
-    if isinstance(owner, tracing.Part):
+    if isinstance(owner, tracing.Part | Written):
         return owner.weights
     if isinstance(owner, keras.layers.MultiHeadAttention):
         parts = {"query": owner._query_dense, "key": owner._key_dense, "value": owner._value_dense,

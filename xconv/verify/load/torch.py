@@ -20,6 +20,7 @@ from ..model import Trace
 from ..sides import Side, made_of
 from ..trace import torch as tracing
 from ..trace.recurrent.torch import Cell
+from ..trace.written import Written
 from . import opened
 
 
@@ -108,7 +109,7 @@ def side(model: nn.Module, dtype: str = "float64") -> Side:
             return tracing.trace(ours, inputs, bool(training), opened)
 
     def weights_of(owner: Any) -> Mapping[str, torch.Tensor]:
-        if isinstance(owner, Cell):
+        if isinstance(owner, Cell | Written):
             return owner.weights
         return _weights(owner, deep=True)
 

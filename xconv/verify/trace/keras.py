@@ -20,6 +20,7 @@ from ...rules import kind_of
 from ..model import Trace
 from .recorder import Recorder, plain, tensors
 from .recurrent.keras import apart, divided, flipped, merge, together, turns
+from .written.keras import layers
 
 Layer = keras.layers.Layer
 _Variable = keras.Variable.__mro__[1] if keras.Variable.__mro__[1].__name__ == "Variable" else keras.Variable
@@ -63,6 +64,9 @@ def is_leaf(layer: Any) -> bool:
 
 
 def kind(layer: Any) -> str:
+    """What a layer is; keras.layers.RNN is what its cell makes it."""
+    if type(layer) is keras.layers.RNN and kind_of(type(layer.cell).__mro__, "keras"):
+        return kind(layer.cell).removesuffix("Cell")
     return kind_of(type(layer).__mro__, "keras") or type(layer).__name__
 
 
@@ -73,6 +77,8 @@ def settings(layer: Any) -> dict[str, Any]:
     }
     found = {n: getattr(layer, n) for n in names if n not in ("args", "kwargs", "self") and hasattr(layer, n)}
     found = {n: v for n, v in found.items() if plain(v)}
+    if type(layer) is keras.layers.RNN:
+        return {**settings(layer.cell), **found}
     if callable(activation := getattr(layer, "activation", None)):
         found["activation"] = getattr(activation, "__name__", type(activation).__name__)
     found["dtype"] = layer.compute_dtype
@@ -334,7 +340,9 @@ class _Tracer:
             finally:
                 tape.deep -= 1
 
-        given = {str(attrs[i]): attrs[i + 1] for i in range(0, len(attrs) - 1, 2) if plain(attrs[i + 1])}
+        named = {str(attrs[i]): attrs[i + 1] for i in range(0, len(attrs) - 1, 2)}
+        named = {n: v.decode() if isinstance(v, bytes) else v for n, v in named.items()}
+        given = {n: v for n, v in named.items() if plain(v)}
         for position, x in enumerate(inputs):
             if tape.number(x) is None and 0 < int(_size(x)) <= 16 and not hasattr(x, "handle"):
                 given[f"input{position}"] = to_numpy(x).tolist()
@@ -524,8 +532,8 @@ def trace(model: Layer, inputs: Sequence[Any], training: bool | None = False, op
             tape.step("constant", (), {}, [tensor], lambda t=tensor: [t])
     names = tuple(output) if isinstance(output, dict) and len(output) == len(flat) else ("",) * len(flat)
     found = tuple(tape.number(t) for t in flat)
-    return Trace("keras", tuple(tape.steps), numbers, found, names, tape.shapes,  # type: ignore[arg-type]
-                 tuple(to_numpy(t) for t in flat))  # fmt: skip
+    return layers(Trace("keras", tuple(tape.steps), numbers, found, names, tape.shapes,  # type: ignore[arg-type]
+                        tuple(to_numpy(t) for t in flat)))  # fmt: skip
 
 
 def call(model: Layer, xs: Sequence[Any], training: bool | None) -> Any:

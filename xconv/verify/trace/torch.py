@@ -14,6 +14,7 @@ from ...rules import kind_of
 from ..model import Trace
 from .recorder import Recorder, plain, tensors
 from .recurrent.torch import several, unrolled
+from .written.torch import layers
 
 # Names of positional arguments where the function has no signature that Python could read.
 _NAMES: Mapping[str, tuple[str, ...]] = {
@@ -244,8 +245,8 @@ def trace(model: nn.Module, inputs: Sequence[Any], training: bool = False, opene
             tape.step("constant", (), {}, [tensor], lambda t=tensor: [t])
     names = tuple(output) if isinstance(output, dict) and len(output) == len(flat) else ("",) * len(flat)
     found = tuple(tape.number(t) for t in flat)
-    return Trace("torch", tuple(tape.steps), numbers, found, names, tape.shapes,  # type: ignore[arg-type]
-                 tuple(to_numpy(t) for t in flat))  # fmt: skip
+    return layers(Trace("torch", tuple(tape.steps), numbers, found, names, tape.shapes,  # type: ignore[arg-type]
+                        tuple(to_numpy(t) for t in flat)))  # fmt: skip
 
 
 def _first(error: Exception) -> str:

@@ -1,0 +1,51 @@
+"""torch's functions of bare weights."""
+
+from dataclasses import replace
+
+import torch
+
+from ...model import Ref, Step, Trace
+from . import Told, Weights, layered, product
+
+
+def layers(trace: Trace) -> Trace:
+    """A torch trace with convolutions and products of bare weights as layers."""
+    turned: dict[int, torch.Tensor] = {}  # one view for each matrix, so that a shared one stays one
+
+    def tell(step: Step, weights: Weights, trace: Trace) -> Told | None:
+        if (found := product(step, weights, trace)) is not None:
+            x, w = found
+            view = turned.setdefault(id(w.owner), w.owner.t())
+            return Told(x, "Linear", {"weight": replace(w, owner=view)}, {"bias": False})
+        name = step.kind.removeprefix("conv").removeprefix("_transpose")
+        if step.kind != "linear" and (not step.kind.startswith("conv") or name not in ("1d", "2d", "3d")):
+            return None
+        x, w, b = (step.args[i] if len(step.args) > i else step.kwargs.get(n)
+                   for i, n in enumerate(("input", "weight", "bias")))  # fmt: skip
+        if not isinstance(x, Ref) or x.value in weights or not isinstance(w, Ref) or w.value not in weights:
+            return None
+        held = {"weight": weights[w.value]}
+        if isinstance(b, Ref):
+            if b.value not in weights:
+                return None
+            held["bias"] = weights[b.value]
+        if step.kind == "linear":
+            return Told(x.value, "Linear", held, {"bias": "bias" in held})
+        shape, given = tuple(held["weight"].owner.shape), step.settings
+        settings = {
+            "stride": given.get("stride", 1), "padding": given.get("padding", 0), "padding_mode": "zeros",
+            "dilation": given.get("dilation", 1), "groups": given.get("groups", 1), "kernel_size": shape[2:],
+            "output_padding": given.get("output_padding", 0), "bias": "bias" in held,
+        }  # fmt: skip
+        return Told(x.value, f"Conv{'Transpose' if 'transpose' in step.kind else ''}{name}", held, settings)
+
+    return layered(trace, tell, _bias)
+
+
+def _bias(told: Told, weight: Step, step: Step) -> Step | None:
+    """Over the channels of an image, or the features of a dense layer."""
+    shape, answer = tuple(weight.owner.shape), step.shapes[0]
+    if told.kind == "Linear":
+        return weight if shape == answer[-1:] else None
+    fits = shape[-len(answer) + 1 :] == (answer[1],) + (1,) * (len(answer) - 2) and weight.owner.numel() == answer[1]
+    return replace(weight, owner=weight.owner.view(-1)) if fits else None
