@@ -7,6 +7,7 @@ from keras import layers as L
 from keras import ops
 from torch import nn
 
+from xconv import transfer
 from xconv.verify import verify
 
 
@@ -63,6 +64,39 @@ def test_torchs_linear_softplus_beyond_20_is_a_law():
     assert told(ours, theirs, probes=True) == ["dilation"]
     ours = nn.Sequential(nn.Conv2d(3, 6, 3), nn.Softplus(threshold=1), nn.Conv2d(6, 4, 3))
     assert told(ours, theirs) == ["activation.threshold"]
+
+
+class Attends(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.norm, self.attend = nn.LayerNorm(10, eps=1e-6), nn.MultiheadAttention(10, 2, batch_first=True)
+
+    def forward(self, x):
+        y = self.norm(x)
+        return self.attend(y, y, y)[0]
+
+
+def attends(epsilon):
+    i = L.Input((7, 10))
+    y = L.LayerNormalization(epsilon=epsilon)(i)
+    return keras.Model(i, L.MultiHeadAttention(2, 5)(y, y))
+
+
+def test_the_scale_of_keras_attention_in_float32_is_a_law():
+    assert told(Attends(), attends(1e-6), (2, 7, 10)) == []
+    assert told(Attends(), attends(1e-3), (2, 7, 10)) == ["norm.epsilon"]
+
+
+def test_weights_of_a_layer_in_each_others_place_are_swapped():
+    ours = nn.Sequential(nn.Conv2d(3, 6, 3), nn.BatchNorm2d(6), nn.Conv2d(6, 4, 3)).eval()
+    nn.init.uniform_(ours[1].weight, 0.5, 2)
+    nn.init.normal_(ours[1].bias)
+    theirs = net(L.Conv2D(6, 3), L.BatchNormalization(epsilon=1e-5), L.Conv2D(4, 3))
+    transfer(ours, theirs)
+    norm = theirs.layers[1]
+    gamma, beta, mean, variance = norm.get_weights()
+    norm.set_weights([beta, gamma, mean, variance])
+    assert told(ours, theirs, weights="as-is") == ["weights.swapped"]
 
 
 class Head(nn.Module):

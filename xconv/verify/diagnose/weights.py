@@ -117,6 +117,10 @@ def _words(fault: Fault, want: Mapping, have: Mapping, wrong: list[str]) -> tupl
     for dtype in ("float16", "bfloat16"):
         if all(np.array_equal(_rounded(want[n], dtype), have[n]) for n in wrong):
             return ("weights.precision", f"{names} of {k} is {t}'s rounded to {dtype}", "keep float32 on the way")
+    at = {n: next((m for m in want if m != n and np.array_equal(want[m], have[n])), "") for n in wrong}
+    if all(at.values()):
+        words = ", ".join(f"{n} holds what belongs in {m}" for n, m in at.items())
+        return "weights.swapped", f"of {k} {words}", f"load each of {names} from its own"
     other = _other(fault, have[main], main)
     if other is not None:
         return "weights.swapped", f"{k} holds the weights of {other}, not those of {t}", f"load {t} into it"

@@ -19,6 +19,7 @@ from ..machine import Machine
 from ..match import FLOAT32, agree, difference
 from ..model import Ref, Step
 from ..native.keras import ACTIVATIONS, constant, resample
+from ..trace.recorder import mapped
 
 _SOFT = frozenset({"leaky_relu", "gelu", "elu", "celu", "selu", "hardsigmoid", "hardswish", "relu", "softplus"})
 
@@ -154,6 +155,9 @@ def apply_laws(session: Session, reached: Step | None = None) -> None:
     steps = machine.trace.steps[session.lawful : None if reached is None else reached.index + 1]
     session.lawful += len(steps)
     for step in steps:
+        if step.kind == "MultiHeadAttention":
+            _scaled(session, machine, step)
+            continue
         try:
             found = list(candidates(step))
         except (TypeError, ValueError, KeyError):
@@ -161,6 +165,32 @@ def apply_laws(session: Session, reached: Step | None = None) -> None:
         for exact, rounded, says in found:
             if _try(session, machine, step, exact, rounded, says):
                 break
+
+
+def _scaled(session: Session, machine: Machine, step: Step) -> None:
+    """An attention layer's 1 / sqrt(key_dim), which TensorFlow casts from a Python number by way of float32."""
+    scale = step.owner._key_dim**-0.5
+
+    def scaled(value: float) -> Callable[..., Any]:
+        def run(*args: Any, **kwargs: Any) -> Any:
+            before = vars(step.owner)["_inverse_sqrt_key_dim"]
+            vars(step.owner)["_inverse_sqrt_key_dim"] = from_numpy(np.asarray(value))
+            try:
+                return step.run(*args, **kwargs)
+            finally:
+                vars(step.owner)["_inverse_sqrt_key_dim"] = before
+
+        return run
+
+    def fed(leaf: Any) -> Any:
+        return machine.raw(leaf.value) if isinstance(leaf, Ref) else leaf
+
+    args, kwargs = mapped(tuple(step.args), fed), mapped(dict(step.kwargs), fed)
+    given = machine.value(step.outputs[0])
+    exact, rounded = (to_numpy(scaled(v)(*args, **kwargs)[0]) for v in (scale, float(np.float32(scale))))
+    if not agree(exact, given, 1e-15) and agree(rounded, given, 1e-14):
+        machine.change(step.index, run=scaled(scale))
+        session.laws.append(f"{step.name} rounds its scale to float32: the exact step was used instead")
 
 
 def _try(session: Session, machine: Machine, step: Step, exact: Any, rounded: Any, says: str) -> bool:
