@@ -135,3 +135,55 @@ def test_a_matrix_tied_to_an_embedding_has_its_partner():
     port(ops.zeros((1, 5), "int32"))
     x = torch.randint(0, 11, (2, 5)).numpy()
     assert verify(Tied(), port, inputs=[x], probes=False).verdict == "equivalent"
+
+
+class Patches(L.Layer):
+    def call(self, x):
+        return ops.reshape(ops.image.extract_patches(x, 4), (-1, 12, 48))
+
+
+def test_a_dense_layer_on_patches_is_a_convolution_that_steps_by_its_kernel():
+    class Unfolded(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.patch, self.read = nn.Linear(48, 10), nn.Linear(10, 3)
+
+        def forward(self, x):
+            return self.read(self.patch(F.unfold(x, 4, stride=4).transpose(1, 2)).relu().mean(1))
+
+    class Strided(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.patch, self.read = nn.Conv2d(3, 10, 4, 4), nn.Linear(10, 3)
+
+        def forward(self, x):
+            return self.read(self.patch(x).flatten(2).transpose(1, 2).relu().mean(1))
+
+    def dense():
+        return [Patches(), L.Dense(10)]
+
+    def conv():
+        return [L.Conv2D(10, 4, 4), L.Reshape((12, 10))]
+
+    for ours, patch in ((Unfolded, conv), (Strided, dense), (Strided, conv)):
+        theirs = keras.Sequential([L.Input((16, 12, 3)), *patch(), L.ReLU(), L.GlobalAveragePooling1D(), L.Dense(3)])
+        assert verify(ours(), theirs, (2, 3, 16, 12), probes=False).verdict == "equivalent"
+
+
+def test_a_dense_layer_on_one_hot_vectors_is_an_embedding():
+    class Words(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.embed, self.read = nn.Embedding(11, 6), nn.Linear(6, 3)
+
+        def forward(self, x):
+            return self.read(self.embed(x).relu().mean(1))
+
+    class OneHot(L.Layer):
+        def call(self, x):
+            return ops.one_hot(x, 11, dtype=self.compute_dtype)
+
+    theirs = keras.Sequential([L.Input((5,), dtype="int32"), OneHot(), L.Dense(6, use_bias=False), L.ReLU(),
+                               L.GlobalAveragePooling1D(), L.Dense(3)])  # fmt: skip
+    x = torch.randint(0, 11, (2, 5)).numpy()
+    assert verify(Words(), theirs, inputs=[x], probes=False).verdict == "equivalent"

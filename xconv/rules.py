@@ -132,6 +132,7 @@ ROWS: tuple[tuple[str, str, Rule], ...] = (
     ("GroupNorm InstanceNorm1d InstanceNorm2d InstanceNorm3d", "GroupNormalization", AFFINE),
     ("RMSNorm", "RMSNormalization", (Slot("weight", "...", "scale", "..."),)),
     ("Embedding", "Embedding", (Slot("weight", "v e", "embeddings", "v e"),)),
+    ("Embedding", "Dense", (Slot("weight", "v e", "kernel", "v e"),)),  # of one-hot vectors
     ("PReLU", "PReLU", PRELU),
     ("LSTM", "LSTM", recurrent(*LSTM)),
     ("GRU", "GRU", recurrent(*GRU)),
@@ -176,6 +177,22 @@ def flattened(channels: int, sizes: Sequence[int]) -> Rule:
     space = " ".join(words)
     lengths = (("c", channels), *zip(words, sizes, strict=True))
     return Slot("weight", f"o (c {space})", "kernel", f"({space} c) o", lengths), BIAS
+
+
+def patched(channels: int, sizes: Sequence[int], dense: str) -> Rule:
+    """The row of a convolution that steps by its kernel and a dense layer on patches, which is the side `dense`.
+
+    torch's patches (`F.unfold`) have their channels first, TensorFlow's and Keras's last.
+
+    >>> patched(3, (4, 4), "keras")[0].keras_axes, patched(3, (4, 4), "torch")[0].torch_axes
+    ('(h w c) o', 'o (c h w)')
+    """
+    words = ("d", "h", "w")[-len(sizes) :]
+    space = " ".join(words)
+    lengths = (("c", channels), *zip(words, sizes, strict=True))
+    if dense == "keras":
+        return Slot("weight", f"o c {space}", "kernel", f"({space} c) o", lengths), BIAS
+    return Slot("weight", f"o (c {space})", "kernel", f"{space} c o", lengths), BIAS
 
 
 def kind_of(classes: Iterable[type], side: str) -> str | None:

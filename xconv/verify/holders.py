@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from math import prod
 from typing import Any
 
 import numpy as np
 
 from ..carry import Leaf, carry_leaf
 from ..errors import TransferError
-from ..rules import AFFINE, Rule, table
+from ..rules import AFFINE, Rule, patched, table
 from .model import Step, Trace
 
 NORMS = frozenset(
@@ -111,8 +112,22 @@ def outline(holder: Holder) -> Leaf:
 
 
 def row_for(torch: Holder, keras: Holder) -> Rule | None:
-    """The row of the table for two holders; None if their kinds have none."""
-    return table().get((torch.kind, keras.kind))
+    """The row of the table for two holders, or that of patches; None if their kinds have none."""
+    return _patches(torch, keras) or table().get((torch.kind, keras.kind))
+
+
+def _patches(torch: Holder, keras: Holder) -> Rule | None:
+    """The row of a convolution that one side writes as a dense layer on patches."""
+    for side, dense, conv, flat, kernel in (
+        ("torch", torch, keras, "weight", "kernel"), ("keras", keras, torch, "kernel", "weight"),
+    ):  # fmt: skip
+        if dense.kind in ("Linear", "Dense") and conv.kind[:-2] == "Conv" and kernel in conv.weights:
+            shape = tuple(int(n) for n in conv.weights[kernel].shape)
+            channels, sizes = (shape[-2], shape[:-2]) if side == "torch" else (shape[1], shape[2:])
+            rows, out = tuple(dense.weights[flat].shape)[:: 1 if side == "keras" else -1]
+            if prod(sizes) > 1 and (rows, out) == (channels * prod(sizes), shape[-1 if side == "torch" else 0]):
+                return patched(channels, sizes, side)
+    return None
 
 
 def same_numbers(a: tuple[int, ...], b: tuple[int, ...]) -> bool:

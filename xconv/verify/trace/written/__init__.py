@@ -62,7 +62,8 @@ def layered(trace: Trace, tell: Tell, bias: Bias) -> Trace:
         if "bias" not in held and len(behind := users.get(step.outputs[0], [])) == 1 and behind[0].kind in _ADDS:
             added = [weights[v] for v in behind[0].inputs if v in weights]
             if len(added) == 1 and (found := bias(told, added[0], step)) is not None:
-                held["bias"], last, chain = found, behind[0], [step, behind[0]]
+                held["bias"], last = found, behind[0]
+                chain.append(last)
                 taken.add(added[0].index)
         key = (told.kind, *(id(w.owner) for w in held.values()))
         owner = owners.setdefault(key, Written(told.kind, {n: w.owner for n, w in held.items()}))
