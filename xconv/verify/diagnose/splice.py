@@ -38,6 +38,14 @@ _OTHER = {  # the same sort of step with other settings, and another step of the
     "pixels": ("layout.pixel_shuffle", "layout.pixel_shuffle"),
     "matrix": ("wiring.operand_order", "wiring.operator"),
 }
+_BY_HAND = (
+    "resize",
+    "pixels",
+    "activation",
+    "softmax",
+    "pooling",
+    "pad",
+)  # steps that users write out, as one of torch's
 MOST = 80
 
 
@@ -331,4 +339,6 @@ def _said(fault: Fault, a: Cone, b: Cone, leaves: set[int]) -> tuple[str, str]:
         return "wiring.operator", says
     if {*missing, *surplus} <= {"reduction", "pooling"}:
         return "pooling.kind", says
+    if len(ours) == 1 and (one := next(iter(ours))) in _BY_HAND:
+        return _OTHER[one][1], says
     return "layer.kind", says
