@@ -232,15 +232,16 @@ class Gap:
     """A line of gaps.toml."""
 
     engine: str
-    rows: str
+    rows: str | list[str]
     reason: str
     dtype: str = "*"
     check: str = "*"
 
     def matches(self, row: Row) -> bool:
+        rows = [self.rows] if isinstance(self.rows, str) else self.rows
         return (
             self.engine == row.engine
-            and fnmatch(f"{row.block}/{row.case}", self.rows)
+            and any(fnmatch(f"{row.block}/{row.case}", pattern) for pattern in rows)
             and fnmatch(row.dtype, self.dtype)
             and fnmatch(row.check, self.check)
         )
