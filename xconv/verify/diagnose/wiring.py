@@ -370,7 +370,8 @@ def _below(fault: Fault, step: Step, value: int) -> bool:
 def _rewired(fault, step, old, new, in_place, joins, inside) -> Proposal:
     trace = fault.session.traces[1]
     old_step, new_step = trace.producer(old), trace.producer(new)
-    cause = "wiring.skip_source" if step in joins else "layer.order"
+    between = _between(trace, new, old)
+    cause = "wiring.skip_source" if step in joins else _surplus(trace, new, between) if between else "layer.order"
     before = new_step.name if new_step else "the input"
     was = old_step.name if old_step else "the input"
     says = f"{step.name} is fed by {was}; with {before} instead it gives torch's answer"
