@@ -13,12 +13,12 @@ from ..errors import XconvError
 from .align import Alignment, align
 from .bundle import turnings
 from .chance import same, silence, silence_constants
-from .compare import Fault, Session, output_move, outputs_of, walk
+from .compare import Fault, Session, outputs_of, walk
 from .diagnose import Doctor, divergence, merged
 from .exchange import exchanged, regrouped
 from .fold import twins
 from .holders import holders, outline
-from .match import AGREE_OUTPUT, difference
+from .match import AGREE_OUTPUT, difference, output_move
 from .model import Difference, Trace
 from .opening import opened
 from .result import Result

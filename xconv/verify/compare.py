@@ -7,20 +7,18 @@ the walk goes on. So each independent fault is met once, with no echo behind it.
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import numpy as np
 
 from .align import Alignment, kindred
 from .holders import Holder
 from .machine import Machine
-from .match import AGREE, AGREE_OUTPUT, agree, difference, laid_out, moves, scrambled, wide
+from .match import AGREE_OUTPUT, agree, channels, difference, expect, laid_out, output_move, scrambled
 from .model import Difference, Ref, Step, Trace
 from .sides import Side
 from .transfer import Transfer
 
 Call = tuple[Holder, Step]
-CHANNELS_FIRST = ("Conv", "BatchNorm2d", "BatchNorm3d", "GroupNorm", "InstanceNorm", "LocalResponseNorm")
 PADS = frozenset(
     "pad Pad ZeroPadding1D ZeroPadding2D ZeroPadding3D ZeroPad1d ZeroPad2d ZeroPad3d ConstantPad1d ConstantPad2d "
     "ConstantPad3d ReflectionPad1d ReflectionPad2d ReflectionPad3d ReplicationPad1d ReplicationPad2d ReplicationPad3d "
@@ -137,45 +135,6 @@ def before_moves(machine: Machine, value: int, most: int = 16) -> list[int]:
         if maker is not None and maker.kind in MOVES:
             todo += maker.inputs
     return found
-
-
-def channels(step: Step) -> bool | None:
-    """Does a torch step have its channels on axis 1?"""
-    if step.kind.startswith(CHANNELS_FIRST):
-        return True
-    if step.kind in ("Linear", "LayerNorm", "RMSNorm", "MultiheadAttention", "LSTM", "GRU", "RNN", "Embedding"):
-        return False
-    return None
-
-
-def expect(reference: np.ndarray, shape: tuple[int, ...], hint: bool | None, layout: str = "auto") -> np.ndarray:
-    """The reference in the layout that a Keras value of this shape most likely has."""
-    if layout == "same":
-        hint = False
-    if hint and reference.ndim == len(shape) > 2:  # another shape is a fault, not another layout
-        return np.moveaxis(reference, 1, -1)
-    for move in moves(reference.shape, shape, hint):
-        return move(reference)
-    if hint and reference.ndim != len(shape) and (rows := _along(np.moveaxis(reference, 1, -1), shape)) is not None:
-        return rows
-    if hint is not False and reference.ndim > 2 and (hint or reference.ndim == len(shape)):
-        return np.moveaxis(reference, 1, -1)
-    return reference
-
-
-def _along(reference: np.ndarray, shape: tuple[int, ...]) -> np.ndarray | None:
-    """A tensor over other axes of space than a shape's, where those that one of them lacks are of length one.
-
-    >>> _along(np.zeros((2, 9, 4)), (2, 1, 7, 4)).shape
-    (2, 1, 9, 4)
-    """
-    if reference.ndim > len(shape):
-        least = [a for a in range(1, reference.ndim - 1) if reference.shape[a] == 1]
-        drop = tuple(least[: reference.ndim - len(shape)])
-        return reference.squeeze(drop) if len(drop) == reference.ndim - len(shape) else None
-    least = [a for a in range(1, len(shape) - 1) if shape[a] == 1]
-    new = tuple(least[: len(shape) - reference.ndim])
-    return np.expand_dims(reference, new) if len(new) == len(shape) - reference.ndim else None
 
 
 def inputs_of(t: Step, k: Step) -> list[tuple[int, int]]:
@@ -428,20 +387,6 @@ def outputs_of(session: Session) -> list[tuple[int, int, str]]:
     return [(a, b, "") for a, b in zip(torch.outputs, session.K.outputs, strict=False)]
 
 
-def output_move(reference: np.ndarray, actual: np.ndarray, layout: str, allowed: float = AGREE_OUTPUT):
-    """The outputs' layout: the expected one if it agrees, else the same as torch's."""
-    options = []
-    if reference.ndim > 2 and layout != "same":
-        options.append(lambda a: np.moveaxis(a, 1, -1))
-    options.append(lambda a: a)
-    if reference.ndim == 3:
-        options.reverse()
-    fitting = [m for m in options if m(reference).shape == actual.shape]
-    agreeing = [m for m in fitting if agree(m(reference), actual, allowed)]
-    best = agreeing or fitting
-    return best[0] if best else None
-
-
 def _outputs(session: Session, meet) -> None:
     for ours, theirs, _ in outputs_of(session):
         if theirs in session.settled and session.K.origin(theirs) is not None and theirs in session.K._given:
@@ -460,9 +405,3 @@ def _outputs(session: Session, meet) -> None:
 def same_elsewhere(session: Session, fault: Fault) -> bool:
     """Does the value hold the right numbers in the wrong places?"""
     return fault.actual is not None and scrambled(fault.expected, fault.actual)
-
-
-__all__ = [
-    "AGREE", "Any", "Fault", "Session", "anchors", "before_pads", "channels", "expect", "first_input", "outputs_of",
-    "same_elsewhere", "walk", "wide",
-]  # fmt: skip

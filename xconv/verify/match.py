@@ -7,7 +7,7 @@ from math import prod
 
 import numpy as np
 
-from .model import Difference
+from .model import Difference, Step
 
 # Sums of up to 1e5 terms in float64 stay below this share of the largest magnitude (n u, u = 2^-53).
 AGREE = 1e-11
@@ -16,6 +16,7 @@ AGREE_OUTPUT = 1e-10
 FLOAT32 = 2.0**-24
 
 Move = Callable[[np.ndarray], np.ndarray]
+CHANNELS_FIRST = ("Conv", "BatchNorm2d", "BatchNorm3d", "GroupNorm", "InstanceNorm", "LocalResponseNorm")
 
 
 def difference(reference: np.ndarray, other: np.ndarray) -> Difference:
@@ -139,3 +140,56 @@ def scrambled(reference: np.ndarray, other: np.ndarray, allowed: float = AGREE) 
     if reference.size != other.size or not alike(reference, other, allowed):
         return False
     return agree(np.sort(wide(reference).ravel()), np.sort(wide(other).ravel()), allowed)
+
+
+def channels(step: Step) -> bool | None:
+    """Does a torch step have its channels on axis 1?"""
+    if step.kind.startswith(CHANNELS_FIRST):
+        return True
+    if step.kind in ("Linear", "LayerNorm", "RMSNorm", "MultiheadAttention", "LSTM", "GRU", "RNN", "Embedding"):
+        return False
+    return None
+
+
+def expect(reference: np.ndarray, shape: tuple[int, ...], hint: bool | None, layout: str = "auto") -> np.ndarray:
+    """The reference in the layout that a Keras value of this shape most likely has."""
+    if layout == "same":
+        hint = False
+    if hint and reference.ndim == len(shape) > 2:  # another shape is a fault, not another layout
+        return np.moveaxis(reference, 1, -1)
+    for move in moves(reference.shape, shape, hint):
+        return move(reference)
+    if hint and reference.ndim != len(shape) and (rows := _along(np.moveaxis(reference, 1, -1), shape)) is not None:
+        return rows
+    if hint is not False and reference.ndim > 2 and (hint or reference.ndim == len(shape)):
+        return np.moveaxis(reference, 1, -1)
+    return reference
+
+
+def _along(reference: np.ndarray, shape: tuple[int, ...]) -> np.ndarray | None:
+    """A tensor over other axes of space than a shape's, where those that one of them lacks are of length one.
+
+    >>> _along(np.zeros((2, 9, 4)), (2, 1, 7, 4)).shape
+    (2, 1, 9, 4)
+    """
+    if reference.ndim > len(shape):
+        least = [a for a in range(1, reference.ndim - 1) if reference.shape[a] == 1]
+        drop = tuple(least[: reference.ndim - len(shape)])
+        return reference.squeeze(drop) if len(drop) == reference.ndim - len(shape) else None
+    least = [a for a in range(1, len(shape) - 1) if shape[a] == 1]
+    new = tuple(least[: len(shape) - reference.ndim])
+    return np.expand_dims(reference, new) if len(new) == len(shape) - reference.ndim else None
+
+
+def output_move(reference: np.ndarray, actual: np.ndarray, layout: str, allowed: float = AGREE_OUTPUT):
+    """The outputs' layout: the expected one if it agrees, else the same as torch's."""
+    options = []
+    if reference.ndim > 2 and layout != "same":
+        options.append(lambda a: np.moveaxis(a, 1, -1))
+    options.append(lambda a: a)
+    if reference.ndim == 3:
+        options.reverse()
+    fitting = [m for m in options if m(reference).shape == actual.shape]
+    agreeing = [m for m in fitting if agree(m(reference), actual, allowed)]
+    best = agreeing or fitting
+    return best[0] if best else None

@@ -19,11 +19,10 @@ from ..carry import Leaf
 from ..errors import TransferError, XconvError
 from ..rules import Rule, flattened
 from .align import align
-from .compare import channels, output_move
 from .diagnose import place
 from .holders import Holder, carry_part, holders, row_for
 from .inputs import draw, keras_layouts
-from .match import AGREE_OUTPUT, difference, laid_out, scrambled
+from .match import AGREE_OUTPUT, channels, difference, laid_out, output_move, scrambled
 from .model import Difference, Divergence, Ref, Report, Step, Trace, Verdict
 from .transfer import flat_before
 

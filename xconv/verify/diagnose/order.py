@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from dataclasses import replace
 
-from ..compare import Fault, channels
+from ..compare import Fault
 from ..machine import Machine
-from ..match import laid_out
+from ..match import channels, laid_out
 from ..model import Ref, Step
 from ..trace.recorder import mapped
 from . import Proposal

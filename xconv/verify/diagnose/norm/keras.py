@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from ....frameworks.keras import from_numpy, to_numpy
-from ...compare import Fault, channels, expect, first_input
+from ...compare import Fault, first_input
 from ...holders import NORMS, Holder
-from ...match import agree, laid_out
+from ...match import agree, channels, expect, laid_out
 from ...model import Step
 from ...sides import Side
 from .. import Proposal

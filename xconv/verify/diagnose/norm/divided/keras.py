@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 
 from .....frameworks.keras import from_numpy, to_numpy
-from ....compare import Fault, channels, expect, first_input
-from ....match import laid_out
+from ....compare import Fault, first_input
+from ....match import channels, expect, laid_out
 from ....model import Step
 from ... import Proposal
 from ...edit import define, quoted, sources
