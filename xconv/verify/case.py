@@ -169,6 +169,8 @@ class Case:
             if good:
                 return Result(session, exact, True, [])
         elif apart.max_rel < LAWS:  # what stands elsewhere on either side need not be a fault
+            for machine in (session.T, session.K):
+                machine.drop()  # two sessions' values are never held at once
             lawful = self.session(T, K, xs, alignment, transfer, probe)
             apply_laws(lawful)
             exact, good = self.outputs(T, lawful)

@@ -148,8 +148,9 @@ def user(case: Case, result: Result, xs: Sequence[np.ndarray]) -> None:
     samples, below = Samples(session), Samples(session)
     for machine in (session.T, session.K):
         machine.drop()
-    with samples.watching():
-        case.torch.run(xs), case.keras.run(case.arrange(xs), False)
+    if case.small or result.good:  # beside the values of a large model that has been searched there is no room
+        with samples.watching():
+            case.torch.run(xs), case.keras.run(case.arrange(xs), False)
     for side in (case.torch, case.keras):
         side.cast("float32")
     try:
@@ -158,10 +159,10 @@ def user(case: Case, result: Result, xs: Sequence[np.ndarray]) -> None:
         result.figure = {"dtype": "float32", **case.apart(ours, theirs).to_json()}
     except XconvError as error:
         result.notes.append(f"not run in float32: {error}")
-    result.depth = [
-        Depth(t.path, k.path, k.kind, apart, below.apart(i))
-        for i, (t, k) in enumerate(samples.points) if (apart := samples.apart(i)) is not None
-    ]  # fmt: skip
+    for i, (t, k) in enumerate(samples.points):
+        apart, user = samples.apart(i), below.apart(i)
+        if apart is not None or user is not None:
+            result.depth.append(Depth(t.path, k.path, k.kind, float("nan") if apart is None else apart, user))
 
 
 __all__ = ["verify"]

@@ -4,6 +4,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib import import_module
+from math import prod
 from typing import Any
 
 from ..causes import meaning
@@ -36,6 +37,7 @@ FAMILIES = (
 )
 
 
+LIGHT = 1 << 23  # numbers in all values of a run
 MORE = 40  # hypotheses that are still tried when one has mended the place, but not the outputs
 
 
@@ -86,10 +88,12 @@ class Doctor:
         self.found: list[Found] = []
         self.tried = 0
         self.small = len(session.traces[1].steps) < 300
+        # Parts of a large run are not looked at one by one where the whole is explained: their values cost memory.
+        self.light = sum(prod(shape) for shape in session.traces[1].shapes.values()) < LIGHT
 
     def __call__(self, fault: Fault) -> bool:
         proposal = self._solution(fault, self.limit)
-        if (proposal is None or proposal.vague) and self._divide(fault):
+        if (proposal is None or (proposal.vague and self.light)) and self._divide(fault):
             return True
         if proposal is None:
             self.found.append(Found(fault, None))
@@ -143,6 +147,7 @@ class Doctor:
         from .splice import parts
 
         session, before = self.session, (self.session.K.branch(), len(self.found), dict(self.session.settled))
+        before[0].drop()  # its values would be held beside those of the parts
         done: set[int] = set()
         while len(done) < 6:
             part = next(parts(replace(fault), done), None)
