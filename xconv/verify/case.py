@@ -4,7 +4,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import permutations
-from math import prod
 from typing import Any
 
 import numpy as np
@@ -28,7 +27,6 @@ from .transfer import Transfer, carry_all
 LAWS = 1e-2  # beyond this no rounding of a constant to float32 explains a difference of the outputs
 DOUBLE = 2.0**-29  # float64's rounding over float32's
 GROWN = 16.0  # both sides round, each in its own order
-SMALL = 1 << 23  # numbers in all values of a run: with a large model less is tried
 
 
 class Case:
@@ -41,7 +39,7 @@ class Case:
 
     def pair(self, T: Trace, K: Trace, xs: Sequence[np.ndarray]) -> tuple[Alignment, Transfer]:
         """Pair the layers of two traces and carry the weights; `xs` are in Keras's layout."""
-        self.small = len(T.steps) < 400 and sum(prod(shape) for shape in T.shapes.values()) < SMALL
+        self.small = len(T.steps) < 400 and T.light  # with a large model less is tried
         ts, ks = holders(T, self.torch.weights_of), holders(K, self.keras.weights_of)
         known = self.names
         if self.torch.file or self.keras.file:
@@ -109,19 +107,13 @@ class Case:
 
     def outputs(self, T: Trace, session: Session) -> tuple[Difference, bool]:
         """How far the outputs are apart, and whether that is within rounding."""
-        worst, good = Difference(0.0, 0.0), True
         if len(T.outputs) != len(session.K.outputs):
             raise XconvError(
                 f"the torch model gives {len(T.outputs)} outputs, the Keras model {len(session.K.outputs)}"
             )
-        for a, b, _ in outputs_of(session):
-            reference, actual = session.t(a), session.K.value(b)
-            move = output_move(reference, actual, self.layout)
-            apart = difference(move(reference), actual) if move else Difference(float("inf"), float("inf"))
-            good &= apart.max_rel <= AGREE_OUTPUT
-            if apart.max_rel >= worst.max_rel:
-                worst = apart
-        return worst, good
+        pairs = outputs_of(session)
+        apart = self.apart([session.t(a) for a, _, _ in pairs], [session.K.value(b) for _, b, _ in pairs])
+        return apart, apart.max_rel <= AGREE_OUTPUT
 
     def session(self, T: Trace, K: Trace, xs: Sequence[np.ndarray], alignment, transfer, probe="default") -> Session:
         return Session(

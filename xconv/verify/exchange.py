@@ -5,8 +5,10 @@ from dataclasses import replace
 from itertools import permutations
 from typing import Any
 
-from .align import Alignment
+from .align import Alignment, align
+from .holders import holders, outline
 from .model import Trace
+from .sides import Side
 
 
 def exchanged(alignment: Alignment, most: int = 16) -> Iterator[Alignment]:
@@ -44,6 +46,14 @@ def _behind(holder: Any, holders: Sequence[Any]) -> Any:
 def structure(T: Trace, K: Trace) -> tuple:
     """What must be the same for one trace's pairs to be another's."""
     return tuple((s.path, s.kind) for s in T.steps), tuple((s.path, s.kind) for s in K.steps)
+
+
+def anew(alignment: Alignment, T: Trace, K: Trace, torch: Side, keras: Side) -> Alignment:
+    """The layers of other traces paired again, as before where both are still there; the weights are in place."""
+    ts, ks = holders(T, torch.weights_of), holders(K, keras.weights_of)
+    ours, theirs = {h.path for h in ts}, {h.path for h in ks}
+    known = {t.path: k.path for t, k in alignment.pairs if t.path in ours and k.path in theirs}
+    return align(T, K, ts, ks, [outline(h) for h in ts], [outline(h) for h in ks], known)
 
 
 def rebound(alignment: Alignment, T: Trace, K: Trace) -> Alignment:

@@ -6,10 +6,12 @@ Everything here is plain data without any framework; `Report.to_json()` is the c
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from math import isfinite
+from math import isfinite, prod
 from typing import Any
 
 import numpy as np
+
+LIGHT = 1 << 23  # numbers, 64 MiB in float64
 
 
 class Verdict(StrEnum):
@@ -69,6 +71,11 @@ class Trace:
     names: tuple[str, ...]  # of the outputs: "", or the keys of a dictionary
     shapes: Mapping[int, tuple[int, ...]]
     results: tuple[np.ndarray, ...]  # the outputs' values
+
+    @property
+    def light(self) -> bool:
+        """Are all values of the run together no more than few numbers?"""
+        return sum(prod(shape) for shape in self.shapes.values()) < LIGHT
 
     def producer(self, value: int) -> Step | None:
         """The step that gave a value; None for an input."""

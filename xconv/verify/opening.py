@@ -5,8 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from .align import align
-from .holders import holders, outline
+from .exchange import anew
 from .model import Divergence, Trace
 from .result import Result
 
@@ -32,16 +31,13 @@ def classes(found: Sequence[Divergence], traces: Sequence[Trace]) -> set[type]:
     return at
 
 
-def opened(case: Any, result: Result, xs: Sequence[np.ndarray], training: Any = False) -> Result:
+def opened(case: Any, result: Result, xs: Sequence[np.ndarray]) -> Result:
     """Look again with the layers at unexplained places taken apart; what that proves, if it is all, stands instead."""
     at, session = classes(result.divergences, result.session.traces), result.session
     if not at:
         return result
-    T, K = case.torch.trace(xs, False, at), case.keras.trace(case.arrange(xs), training, at)
-    ts, ks = holders(T, case.torch.weights_of), holders(K, case.keras.weights_of)
-    paths = {h.path for h in ts}, {h.path for h in ks}
-    known = {t.path: k.path for t, k in session.alignment.pairs if t.path in paths[0] and k.path in paths[1]}
-    alignment = align(T, K, ts, ks, [outline(h) for h in ts], [outline(h) for h in ks], known)
+    T, K = case.torch.trace(xs, False, at), case.keras.trace(case.arrange(xs), False, at)
+    alignment = anew(session.alignment, T, K, case.torch, case.keras)
     again = case.judge(T, K, xs, alignment, session.transfer, session.probe, whole=False)
     if again.divergences and all(d.confirmed for d in again.divergences):
         result.divergences = again.divergences

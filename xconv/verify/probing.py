@@ -7,12 +7,11 @@ from typing import Any
 import numpy as np
 
 from ..errors import XconvError
-from .align import Alignment, align
+from .align import Alignment
 from .case import Case
 from .compare import walk
 from .diagnose import Doctor, divergence, merged
-from .exchange import rebound, structure
-from .holders import holders, outline
+from .exchange import anew, rebound, structure
 from .model import Trace
 from .result import Result
 from .sizes import made_for_its_size
@@ -52,7 +51,7 @@ def _mended(case: Case, result: Result, inputs: Sequence[np.ndarray], name: str)
 
 def statistics(case: Case, result: Result) -> None:
     """What inference cannot show of a normalisation: how its statistics move in training."""
-    from .diagnose.norm.keras import momentum
+    from .diagnose.norm.momentum.keras import momentum
 
     found, notes = momentum(result.session)
     result.notes += notes
@@ -120,10 +119,7 @@ def _again(
 ) -> None:
     alignment, transfer = result.session.alignment, result.session.transfer
     if result.structure != structure(T, K):  # another path through the code: pair anew, the weights are in place
-        ts, ks = holders(T, case.torch.weights_of), holders(K, case.keras.weights_of)
-        known = {t.path: k.path for t, k in alignment.pairs}
-        known = {t: k for t, k in known.items() if any(h.path == t for h in ts) and any(h.path == k for h in ks)}
-        alignment = align(T, K, ts, ks, [outline(h) for h in ts], [outline(h) for h in ks], known)
+        alignment = anew(alignment, T, K, case.torch, case.keras)
     else:
         alignment = rebound(alignment, T, K)
     again = case.judge(T, K, xs, alignment, transfer, name)

@@ -4,7 +4,6 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib import import_module
-from math import prod
 from typing import Any
 
 from ..causes import meaning
@@ -37,7 +36,6 @@ FAMILIES = (
 )
 
 
-LIGHT = 1 << 23  # numbers in all values of a run
 MORE = 40  # hypotheses that are still tried when one has mended the place, but not the outputs
 
 
@@ -89,7 +87,7 @@ class Doctor:
         self.tried = 0
         self.small = len(session.traces[1].steps) < 300
         # Parts of a large run are not looked at one by one where the whole is explained: their values cost memory.
-        self.light = sum(prod(shape) for shape in session.traces[1].shapes.values()) < LIGHT
+        self.light = session.traces[1].light
 
     def __call__(self, fault: Fault) -> bool:
         proposal = self._solution(fault, self.limit)

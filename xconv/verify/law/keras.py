@@ -19,7 +19,7 @@ from ..machine import Machine
 from ..match import FLOAT32, agree, difference
 from ..model import Ref, Step
 from ..native.keras import ACTIVATIONS, constant, resample
-from ..trace.recorder import mapped
+from ..trace.keras import meanwhile
 
 _SOFT = frozenset({"leaky_relu", "gelu", "elu", "celu", "selu", "hardsigmoid", "hardswish", "relu", "softplus"})
 
@@ -173,19 +173,12 @@ def _scaled(session: Session, machine: Machine, step: Step) -> None:
 
     def scaled(value: float) -> Callable[..., Any]:
         def run(*args: Any, **kwargs: Any) -> Any:
-            before = vars(step.owner)["_inverse_sqrt_key_dim"]
-            vars(step.owner)["_inverse_sqrt_key_dim"] = from_numpy(np.asarray(value))
-            try:
+            with meanwhile(step.owner, {"_inverse_sqrt_key_dim": from_numpy(np.asarray(value))}):
                 return step.run(*args, **kwargs)
-            finally:
-                vars(step.owner)["_inverse_sqrt_key_dim"] = before
 
         return run
 
-    def fed(leaf: Any) -> Any:
-        return machine.raw(leaf.value) if isinstance(leaf, Ref) else leaf
-
-    args, kwargs = mapped(tuple(step.args), fed), mapped(dict(step.kwargs), fed)
+    args, kwargs = machine.arguments(step)
     given = machine.value(step.outputs[0])
     exact, rounded = (to_numpy(scaled(v)(*args, **kwargs)[0]) for v in (scale, float(np.float32(scale))))
     if not agree(exact, given, 1e-15) and agree(rounded, given, 1e-14):

@@ -174,15 +174,3 @@ def resample(x: Any, matrices: Sequence[np.ndarray]) -> Any:
     for axis, matrix in enumerate(matrices, start=1):
         array = np.moveaxis(np.tensordot(matrix, array, (1, axis)), 0, axis)
     return from_numpy(np.ascontiguousarray(array.astype(to_numpy(x).dtype)))
-
-
-def moments_norm(x: Any, axes: Sequence[int], eps: float, groups: int | None = None) -> Any:
-    """(x - mean) / sqrt(var + eps) over axes, or over space and channel groups of a channels-last tensor."""
-    a = to_numpy(x)
-    if groups is not None:
-        b = a.reshape(*a.shape[:-1], groups, a.shape[-1] // groups)
-        over = (*range(1, a.ndim - 1), a.ndim)
-    else:
-        b, over = a, tuple(axes)
-    b = (b - b.mean(over, keepdims=True)) / np.sqrt(b.var(over, keepdims=True) + eps)
-    return from_numpy(b.reshape(a.shape))

@@ -155,7 +155,7 @@ class _Tracer:
         template = tape.template((tuple(args), dict(kwargs)))
         tape.deep += 1
         try:
-            with _with(layer, changed):
+            with meanwhile(layer, changed):
                 result = self.call(layer, *args, **kwargs)
         finally:
             tape.deep -= 1
@@ -167,7 +167,7 @@ class _Tracer:
             for tensor, mask in zip(tensors((args, kwargs), is_tensor), masks, strict=False):
                 if mask is not None and _mask(tensor) is None:
                     tensor._keras_mask = mask
-            with _with(layer, changed):
+            with meanwhile(layer, changed):
                 return tensors(self.call(layer, *args, **kwargs), is_array)
 
         given = settings(layer) | {n: v for n, v in kwargs.items() if plain(v) and v is not None}
@@ -419,10 +419,10 @@ def _is_keras_tensor(value: Any) -> bool:
 
 
 @contextmanager
-def _with(layer: Any, changed: Mapping[str, Any]) -> Iterator[None]:
+def meanwhile(layer: Any, attributes: Mapping[str, Any]) -> Iterator[None]:
     """A layer with other attributes for a moment."""
-    before = {name: vars(layer)[name] for name in changed}
-    layer.__dict__.update(changed)
+    before = {name: vars(layer)[name] for name in attributes}
+    layer.__dict__.update(attributes)
     try:
         yield
     finally:

@@ -18,7 +18,6 @@ from ..edit import define, quoted, regions
 from .changes import Change, changes, forms
 from .divided.keras import divided
 from .formula import Norm, Weights, identified, keras_norm, marks, permutation, subsets, torch_norm
-from .momentum.keras import momentum
 
 _TORCH = frozenset(
     "layer_norm group_norm instance_norm batch_norm rms_norm".split()
@@ -182,6 +181,3 @@ def _reduced(fault: Fault, ours: list[Step], theirs: list[Step]) -> Iterator[Pro
             yield Proposal("norm.axis", f"torch takes its statistics over the axes {over} of Keras's layout, "
                            f"{first.name} over {now}", f"axis={list(over)}{quoted(first)}",
                            apply, None, first)  # fmt: skip
-
-
-__all__ = ["momentum", "propose"]

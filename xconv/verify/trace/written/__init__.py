@@ -97,6 +97,14 @@ def _run(chain: list[Step], data: int, weights: Weights) -> Callable[..., Any]:
     return run
 
 
+def given(step: Step, names: tuple[str, ...], weights: Weights) -> list[Any] | None:
+    """A function's arguments, of which the first must be data and the second a bare weight."""
+    found = [step.args[i] if len(step.args) > i else step.kwargs.get(n) for i, n in enumerate(names)]
+    x, w = found[:2]
+    data, weight = isinstance(x, Ref) and x.value not in weights, isinstance(w, Ref) and w.value in weights
+    return found if data and weight else None
+
+
 def product(step: Step, weights: Weights, trace: Trace) -> tuple[int, Step] | None:
     """Data and matrix of a product of the two."""
     turned = step.settings.get("transpose_b") or step.settings.get("adj_y")

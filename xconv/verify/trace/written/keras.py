@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from ...model import Ref, Step, Trace
-from . import Told, Weights, layered, product
+from ...model import Step, Trace
+from . import Told, Weights, given, layered, product
 
 _KINDS = {
     "conv": "Conv", "Conv2D": "Conv", "Conv3D": "Conv", "depthwise_conv": "DepthwiseConv",
@@ -21,21 +21,19 @@ def _tell(step: Step, weights: Weights, trace: Trace) -> Told | None:
         return Told(found[0], "Dense", {"kernel": found[1]}, {"use_bias": False, "activation": "linear"})
     if step.kind not in _KINDS:
         return None
-    x, w = (step.args[i] if len(step.args) > i else step.kwargs.get(n) for i, n in enumerate(("inputs", "kernel")))
-    given = step.settings
-    if not isinstance(x, Ref) or x.value in weights or not isinstance(w, Ref) or w.value not in weights:
+    if (fed := given(step, ("inputs", "kernel"), weights)) is None:
         return None
+    (x, w), said = fed, step.settings
     shape, kind = trace.shapes[w.value], _KINDS[step.kind]
     rank = len(shape) - 2
-    if rank != len(trace.shapes[x.value]) - 2 or "first" in str(given.get("data_format")) or "NC" in str(
-        given.get("data_format")
-    ):  # fmt: skip
+    layout = str(said.get("data_format"))
+    if rank != len(trace.shapes[x.value]) - 2 or "first" in layout or "NC" in layout:
         return None
     name = f"Conv{rank}DTranspose" if kind == "ConvTranspose" else f"{kind}{rank}D"
     settings: dict[str, Any] = {
-        "strides": _spatial(given.get("strides", 1), rank), "padding": str(given.get("padding", "valid")).lower(),
-        "dilation_rate": _spatial(given.get("dilation_rate", given.get("dilations", 1)), rank),
-        "kernel_size": shape[:rank], "output_padding": given.get("output_padding"), "data_format": "channels_last",
+        "strides": _spatial(said.get("strides", 1), rank), "padding": str(said.get("padding", "valid")).lower(),
+        "dilation_rate": _spatial(said.get("dilation_rate", said.get("dilations", 1)), rank),
+        "kernel_size": shape[:rank], "output_padding": said.get("output_padding"), "data_format": "channels_last",
         "use_bias": False, "activation": "linear",
     }  # fmt: skip
     if kind == "Conv":

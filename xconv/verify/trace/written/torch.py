@@ -5,7 +5,7 @@ from dataclasses import replace
 import torch
 
 from ...model import Ref, Step, Trace
-from . import Told, Weights, layered, product
+from . import Told, Weights, given, layered, product
 
 
 def layers(trace: Trace) -> Trace:
@@ -20,10 +20,9 @@ def layers(trace: Trace) -> Trace:
         name = step.kind.removeprefix("conv").removeprefix("_transpose")
         if step.kind != "linear" and (not step.kind.startswith("conv") or name not in ("1d", "2d", "3d")):
             return None
-        x, w, b = (step.args[i] if len(step.args) > i else step.kwargs.get(n)
-                   for i, n in enumerate(("input", "weight", "bias")))  # fmt: skip
-        if not isinstance(x, Ref) or x.value in weights or not isinstance(w, Ref) or w.value not in weights:
+        if (fed := given(step, ("input", "weight", "bias"), weights)) is None:
             return None
+        x, w, b = fed
         held = {"weight": weights[w.value]}
         if isinstance(b, Ref):
             if b.value not in weights:
@@ -31,11 +30,11 @@ def layers(trace: Trace) -> Trace:
             held["bias"] = weights[b.value]
         if step.kind == "linear":
             return Told(x.value, "Linear", held, {"bias": "bias" in held})
-        shape, given = tuple(held["weight"].owner.shape), step.settings
+        shape, said = tuple(held["weight"].owner.shape), step.settings
         settings = {
-            "stride": given.get("stride", 1), "padding": given.get("padding", 0), "padding_mode": "zeros",
-            "dilation": given.get("dilation", 1), "groups": given.get("groups", 1), "kernel_size": shape[2:],
-            "output_padding": given.get("output_padding", 0), "bias": "bias" in held,
+            "stride": said.get("stride", 1), "padding": said.get("padding", 0), "padding_mode": "zeros",
+            "dilation": said.get("dilation", 1), "groups": said.get("groups", 1), "kernel_size": shape[2:],
+            "output_padding": said.get("output_padding", 0), "bias": "bias" in held,
         }  # fmt: skip
         return Told(x.value, f"Conv{'Transpose' if 'transpose' in step.kind else ''}{name}", held, settings)
 
