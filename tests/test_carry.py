@@ -1,3 +1,4 @@
+import sys
 from dataclasses import replace
 
 import ml_dtypes
@@ -85,16 +86,26 @@ def test_a_leaf_without_a_partner_is_refused_by_name():
         carry({"a": conv("a")}, {"a": conv("a", keras=True), "other": conv("other", keras=True)}, "torch")
 
 
-@pytest.mark.parametrize("shape", [(3, 4), (17, 5, 3, 3), (33, 16, 2), (1, 40, 1), (), (130, 300, 3, 3)])
-def test_placing_by_slices_is_copying(shape):
-    array = np.random.default_rng(0).normal(size=shape)
-    turned = array.transpose()
-    assert np.array_equal(compact(turned), turned)
-    assert compact(turned).flags.c_contiguous
+SHAPES = [(3, 4), (17, 5, 3, 3), (33, 16, 2), (1, 40, 1), (), (130, 300, 3, 3), (40, 20000), (20000, 40), (700, 1, 600)]
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+@pytest.mark.parametrize("vectors", [True, False])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_placing_by_tiles_is_copying(shape, vectors, dtype, monkeypatch):
+    if not vectors:
+        monkeypatch.delitem(sys.modules, "torch", raising=False)
+    array = np.random.default_rng(0).normal(size=shape).astype(dtype)
+    for axes in {tuple(range(array.ndim))[::-1], (*range(2, array.ndim), *range(array.ndim)[1::-1])}:
+        turned = array.transpose(axes)
+        assert np.array_equal(compact(turned), turned)
+        assert compact(turned).flags.c_contiguous
+        target, back = np.zeros(turned.shape, dtype), np.zeros(shape, dtype)
+        place(turned, target)
+        place(target.transpose(np.argsort(axes) if axes else ()), back)
+        assert np.array_equal(target, turned)
+        assert np.array_equal(back, array)
     assert compact(array) is array
-    target = np.zeros(turned.shape)
-    place(turned, target)
-    assert np.array_equal(target, turned)
 
 
 def test_hollow_leaves_keep_shapes_and_no_memory():

@@ -10,7 +10,7 @@ import numpy as np
 from keras.src.models.functional import Functional  # keras.Model of tensors makes one; it has no public name
 
 from ..carry import Leaf
-from ..copying import compact
+from ..copying import compact, place
 from ..errors import TransferError, XconvError, first_line
 from ..rules import kind_of
 
@@ -191,7 +191,15 @@ def load(model: keras.Layer, given: Sequence[Leaf]) -> None:
             if not np.can_cast(array.dtype, dtype := lent(target).dtype):
                 raise TransferError(f"{leaf}.{name} arrives as {array.dtype} and would lose bits in {dtype}")
             plan.append((target, array))
+    # TensorFlow copies whatever becomes its tensor, so all can pass through one room; other backends may keep the room.
+    shared = keras.backend.backend() == "tensorflow" and {a.dtype: np.empty(0, a.dtype) for _, a in plan}
     for target, array in plan:
+        if shared and not array.flags.c_contiguous:
+            if shared[array.dtype].size < array.size:
+                shared[array.dtype] = np.empty(array.size, array.dtype)
+            room = shared[array.dtype][: array.size].reshape(array.shape)
+            place(array, room)
+            array = room
         target.assign(from_numpy(compact(array)))
 
 
