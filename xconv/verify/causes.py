@@ -68,6 +68,7 @@ CAUSES: dict[str, str] = {
     # layout
     "layout.flatten": "values are flattened in another order",
     "layout.reshape": "a reshape where a permutation of axes was needed",
+    "layout.shape": "the same numbers in another shape, such as without the batch of one that squeeze() drops",
     "layout.axis": "a reduction over another axis",
     "layout.concat_axis": "a concatenation along another axis",
     "layout.transposed_space": "height and width are exchanged",
@@ -101,7 +102,7 @@ CAUSES: dict[str, str] = {
     "recurrent.activation": "another activation inside the cell",
     "recurrent.bias": "one side has a second bias, or none",
     # running it
-    "inference.dropout": "dropout is active at inference, or has another rate",
+    "inference.dropout": "dropout is active at inference",
     "inference.noise": "something random is active at inference",
     "input.channel_order": "colour channels in another order (RGB, BGR)",
     "input.scale": "inputs are scaled by another number",
@@ -143,6 +144,7 @@ CAUSES: dict[str, str] = {
     "optimizer.centered": "RMSprop is centered, or keeps another moment, on one side only",
     "optimizer.initial": "moments or accumulators start at another value",
     "optimizer.trainable": "a weight is trained on one side only",
+    "dropout.rate": "dropout has another rate in training",
     "gradient.stopped": "a gradient is stopped (detach, stop_gradient) on one side only",
     "gradient.frozen_statistics": "one side trains on running statistics, the other on the batch's",
 }

@@ -18,7 +18,7 @@ class Probe:
     optional: bool = False  # models may refuse it (another size)
 
 
-def _scaled(xs: Sequence[np.ndarray], factor: float) -> Arrays:
+def scaled(xs: Sequence[np.ndarray], factor: float) -> Arrays:
     return [x * factor if x.dtype.kind == "f" else x for x in xs]
 
 
@@ -46,14 +46,16 @@ def probes(xs: Arrays, seed: int, small: bool) -> Iterator[Probe]:
     floats = any(x.dtype.kind == "f" for x in xs)
     yield Probe("default call", xs, default_call=True)
     if floats:
-        yield Probe("magnitude x40", _scaled(xs, 40.0))
+        yield Probe("magnitude x40", scaled(xs, 40.0))
     if any(x.ndim > 2 for x in xs):
         for more in (1, 2, 3) if small else (1,):
             yield Probe(f"sizes +{more}", _resized(xs, more, rng), optional=True)
+    if any(x.shape[0] != 1 for x in xs):
+        yield Probe("batch 1", [_like(x, (1, *x.shape[1:]), rng) for x in xs], optional=True)
     if small:
         yield Probe("batch +1", [_like(x, (x.shape[0] + 1, *x.shape[1:]), rng) for x in xs], optional=True)
         if floats:
-            yield Probe("magnitude x0.001", _scaled(xs, 1e-3))
+            yield Probe("magnitude x0.001", scaled(xs, 1e-3))
 
 
 _EXHAUSTED = (

@@ -13,9 +13,9 @@ from .compare import walk
 from .diagnose import Doctor, divergence, merged
 from .exchange import anew, rebound, structure
 from .model import Trace
-from .result import Result
+from .result import Life, Result
 from .sizes import made_for_its_size
-from .transfer import Transfer, carry_all
+from .transfer import Transfer
 
 
 def probe(case: Case, result: Result, xs: Sequence[np.ndarray], seed: int) -> None:
@@ -33,6 +33,18 @@ def probe(case: Case, result: Result, xs: Sequence[np.ndarray], seed: int) -> No
         _probe(case, result, probe)
     if case.mode != "as-is":
         _weights(case, result, xs, seed)
+    if result.refused:
+        result.notes.append(f"probes that the models do not allow: {', '.join(result.refused)}")
+
+
+def alive(result: Result) -> None:
+    """Outputs that are the same whatever the input are no proof."""
+    if not result.good or not result.life.none:
+        return
+    result.blind = True
+    result.notes.append(
+        "the outputs are the same for every input that was tried: where nothing moves, nothing is shown"
+    )
 
 
 def _mended(case: Case, result: Result, inputs: Sequence[np.ndarray], name: str) -> bool:
@@ -41,6 +53,7 @@ def _mended(case: Case, result: Result, inputs: Sequence[np.ndarray], name: str)
     for machine in (result.session.T, result.session.K):
         machine.drop()  # two runs' values are never held at once
     apart, good = case.outputs(session.traces[0], session)
+    result.life.see([session.t(v) for v in session.traces[0].outputs], len(inputs[0]))
     if good or result.good:
         return good
     doctor = Doctor(session)
@@ -102,9 +115,10 @@ def _differently(case: Case, result: Result, probe: Any) -> None:
                 return
             probe = less
     if runs is None:
-        result.notes.append(f"probe {probe.name}: not allowed by the models")
+        result.refused.append(probe.name)
         return
     result.probes.append(probe.name)
+    result.life.see(runs[0], len(probe.inputs[0]))
     if case.agree(*runs):
         return
     try:
@@ -133,7 +147,7 @@ def _again(
 
 def _weights(case: Case, result: Result, xs: Sequence[np.ndarray], seed: int) -> None:
     """Neutral weights (a fresh bias, a fresh running mean) hide faults: make them random and look again."""
-    from .probes import constant, lively
+    from .probes import constant, lively, scaled
 
     session, rng = result.session, np.random.default_rng([seed, 2])
     side = case.torch if case.mode == "from-torch" else case.keras
@@ -153,15 +167,24 @@ def _weights(case: Case, result: Result, xs: Sequence[np.ndarray], seed: int) ->
     if not changed:
         return
     result.probes.append("random weights")
-    carry_all(session.alignment, case.torch, case.keras, session.traces, case.mode)
-    if not session.laws or not _mended(case, result, xs, "random weights"):
-        runs = _runs(case, xs, False)
-        if runs is not None and not case.agree(*runs):
-            T, K = case.torch.trace(xs), case.keras.trace(case.arrange(xs))
-            _again(case, result, T, K, xs, "random weights")
+    case.carry(session.alignment, *session.traces)
+    if still := result.life.none:
+        result.life = Life()
+    # Without them nothing moved: what magnitudes show has not been seen yet.
+    for inputs in (xs, scaled(xs, 40.0)) if still else (xs,):
+        if session.laws and _mended(case, result, inputs, "random weights"):
+            continue
+        runs = _runs(case, inputs, False)
+        if runs is not None:
+            result.life.see(runs[0], len(inputs[0]))
+            if result.good and not case.agree(*runs):
+                T, K = case.torch.trace(inputs), case.keras.trace(case.arrange(inputs))
+                _again(case, result, T, K, inputs, "random weights")
+    if still and not result.life.none:
+        result.notes.append("the outputs are the same for every input; they were compared with random weights, too")
     for tensor, array in held:
         side.write(tensor, array)
-    carry_all(session.alignment, case.torch, case.keras, session.traces, case.mode)
+    case.carry(session.alignment, *session.traces)
 
 
 def never_placed(alignment: Alignment, transfer: Transfer) -> set[tuple[str, str]]:

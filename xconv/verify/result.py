@@ -1,14 +1,39 @@
 """What the runs of two models showed, while they are still being compared."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from .compare import Session
 from .exchange import structure
+from .match import AGREE, difference
 from .model import Depth, Difference, Divergence
 
 NARROW = 1500 * 2.0**-24  # sums of so many terms in float32
+
+
+class Life:
+    """Do the outputs follow the inputs? Runs whose outputs are always the same compare nothing."""
+
+    def __init__(self) -> None:
+        self.first: dict[int, np.ndarray] = {}
+        self.found = self.several = False
+
+    def see(self, outputs: Sequence[np.ndarray], batch: int) -> None:
+        """Look at a run of torch's side; an output whose first axis is the batch's is several."""
+        for i, output in enumerate(outputs):
+            for row in output if output.ndim and len(output) == batch else (output,):
+                first = self.first.setdefault(i, row)
+                self.several |= row is not first
+                self.found |= row.shape == first.shape and difference(first, row).max_rel > AGREE
+
+    @property
+    def none(self) -> bool:
+        """Is it known that there is none? Of a single row, equal numbers tell it."""
+        alike = all(not row.size or np.ptp(row) == 0 for row in self.first.values())
+        sizes = max((row.size for row in self.first.values()), default=0)
+        return not self.found and (self.several or (alike and sizes > 1))
 
 
 class Result:
@@ -18,7 +43,9 @@ class Result:
         self.session, self.apart, self.good, self.divergences = session, apart, good, divergences
         self.probes = ["default"]
         self.notes: list[str] = []
-        self.blind = False  # NaN or infinity hides what is behind it
+        self.blind = False  # what stands in the notes keeps this from being a proof
+        self.life = Life()
+        self.refused: list[str] = []  # probes that the models do not allow
         self.worst: dict[str, np.ndarray] = {}
         self.figure: dict[str, Any] = {}  # in the user's own dtype
         self.depth: list[Depth] = []

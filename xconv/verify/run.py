@@ -8,13 +8,16 @@ from typing import Any
 import numpy as np
 
 from ..errors import XconvError, one_of
+from .align import Alignment
 from .case import Case
 from .depth import Samples
 from .fold import shared
+from .holders import Holder
 from .model import Depth, Report
 from .outcome import assembled, first_not_finite
-from .probing import probe, statistics
+from .probing import alive, probe, statistics
 from .result import Result, only_rounding
+from .sides import Side
 from .transfer import Carrier, Transfer
 
 MODES = ("auto", "from-torch", "from-keras", "as-is")
@@ -67,26 +70,36 @@ def verify(
         torch = torch_door.side(ours)
         xs = draw(torch, theirs, input_shape, inputs, seed)
         T = torch.trace(xs)
+        if not theirs.built:  # before it is lifted, so that its weights have its own dtype
+            keras_layouts(keras_door.side(theirs, lambda dtype: None), T, xs, layout)
         narrow: set[str] = set()
         keras = keras_door.side(theirs, stack.enter_context(lifted(theirs, narrow=narrow)))
         K, arrange, layout = keras_layouts(keras, T, xs, layout)
         clock("trace")
         files = [side for side in (torch, keras) if side.file]
         mode = weights if weights != "auto" else "as-is" if files else "from-torch"
-        case = Case(torch, keras, mode, layout, dict(names or {}), arrange)
+        case, foreign = Case(torch, keras, mode, layout, dict(names or {}), arrange), ""
         alignment, transfer = case.pair(T, K, arrange(xs))
+        told(case.names, alignment, transfer)
         notes = [f"{side.file} is told in {side.name.capitalize()}'s words" for side in files if side.name == "keras"]
         if weights == "auto" and files and not shared(alignment, transfer, torch, keras):
             case.mode = mode = f"from-{files[0].name}"
             alignment, transfer = case.pair(T, K, arrange(xs))
-            notes.append(f"{files[0].file} and the other side have no weights in common: the file's were carried over")
+            foreign = files[0].file
+            notes.append(
+                f"{foreign} and the other side have no weights in common: the file's were carried over, to compare the "
+                f"structure. That is no proof of the weights: say --weights {mode} if it is all that you ask, or as-is"
+            )
+        finite(torch if mode != "from-keras" else keras, [p[mode == "from-keras"] for p in alignment.pairs])
         clock("transfer")
         result = case.judge(T, K, xs, alignment, transfer)
-        if not result.good and alignment.groups and mode != "as-is":
+        if not result.good and (alignment.groups or transfer.orders) and mode != "as-is":
             alignment, transfer, result = case.otherwise(T, K, xs, alignment, transfer, result)
         result.notes += notes
         result.divergences = [*transfer.findings, *result.divergences]
         result.good &= not transfer.findings
+        result.blind |= bool(foreign)
+        result.life.see(T.results, len(xs[0]))
         if not_finite := first_not_finite(result.session):
             result.notes.append(not_finite)
             result.blind = True
@@ -95,6 +108,7 @@ def verify(
             probe(case, result, xs, seed)
             statistics(case, result)
             clock("probes")
+        alive(result)
         if narrow:
             only_rounding(result, narrow)
         wanted = training or gradients
@@ -103,6 +117,33 @@ def verify(
         user(case, result, xs)
         clock("float32")
     return assembled(result, clock.seconds, mode, (T, K), alignment, transfer, findings)
+
+
+def told(names: Mapping[str, str], alignment: Alignment, transfer: Transfer) -> None:
+    """The user's own pairs must be pairs of layers between which weights can be carried.
+
+    Raises:
+        XconvError: for one that is not.
+    """
+    for t, k in alignment.pairs:
+        refusal = f"no rule carries torch's {t} to Keras's {k}"
+        if names.get(t.path) == k.path and any(line.startswith(refusal) for line in transfer.refused):
+            raise XconvError(f"{t.path}={k.path}: {refusal}")
+
+
+def finite(side: Side, holders: Sequence[Holder]) -> None:
+    """The weights that both sides are to hold must be numbers.
+
+    Raises:
+        XconvError: if one holds NaN.
+    """
+    for holder in holders:
+        for name, weight in holder.weights.items():
+            if np.isnan(side.to_numpy(weight)).any():
+                raise XconvError(
+                    f"{holder.path}.{name} of the {side.name.replace('k', 'K')} model holds NaN: no output behind it "
+                    "can be compared"
+                )
 
 
 def train(

@@ -90,6 +90,11 @@ class Doctor:
         self.light = session.traces[1].light
 
     def __call__(self, fault: Fault) -> bool:
+        if fault.actual is not None and fault.solved(self.session.K):
+            from .shape import shaped
+
+            self.found.append(Found(fault, shaped(fault)))
+            return True
         proposal = self._solution(fault, self.limit)
         if (proposal is None or (proposal.vague and self.light)) and self._divide(fault):
             return True
@@ -105,6 +110,8 @@ class Doctor:
         Of several that do, one under which the outputs agree too says more than one that mends this place alone.
         """
         first, left = None, most
+        if fault.actual is not None and fault.solved(self.session.K):  # no change could be seen to mend it
+            return None
         for proposal in propose(fault):
             if self.tried >= self.limit or left <= 0:
                 break

@@ -24,8 +24,10 @@ def instance(model: Any) -> keras.Layer:
     """A layer or model, from one, from a function that makes one, or from a file (`.keras`, `.h5`, `.onnx`).
 
     Raises:
-        XconvError: if it is neither.
+        XconvError: if it is neither, or a model that has not been built: to run it would be to build it.
     """
+    if isinstance(model, keras.Model) and not model.built:
+        raise XconvError(f"{model.name} has no weights yet: call it once, or model.build(input_shape)")
     if isinstance(model, str | Path):
         model = opened(model, "keras")
     if not isinstance(model, keras.Layer) and callable(model):
