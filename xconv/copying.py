@@ -60,7 +60,7 @@ def _innermost(array: np.ndarray) -> int:
 
 def _parts(sizes: dict[int, int], run: int, room: int) -> Iterator[Part]:
     """All of an array of these sizes in parts of at most `room` numbers, the last axis in runs."""
-    steps = {}
+    steps: dict[int, int] = {}
     for axis, size in reversed(sizes.items()):
         steps[axis] = min(size, room, run) if not steps else max(min(size, room), 1)
         room //= steps[axis]

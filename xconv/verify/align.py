@@ -274,10 +274,13 @@ def align(
         )  # fmt: skip
         return total + (24 if right_behind else 0)
 
-    # A table that one side looks up in may be a bare tensor on the other.
+    # What one side's layer holds may be bare tensors on the other.
     rest_t, rest_k = (
-        [i for i, h in enumerate(held) if (h.family != "map" or h.kind == "Embedding") and h not in taken]
-        for held in (torch_holders, keras_holders)
+        [i for i, h in enumerate(held) if h not in taken and (h.family != "map" or bare)]
+        for held, bare in (
+            (torch_holders, any(h.kind == "weight" for h in alone_k)),
+            (keras_holders, any(h.kind == "weight" for h in alone_t)),
+        )
     )
     settle(rest_t, rest_k, _surroundings(torch, torch_holders), _surroundings(keras, keras_holders), neighbours)
     _loosely(pairs, torch_holders, keras_holders, (up_t, down_t), (up_k, down_k), taken)
@@ -324,7 +327,7 @@ def kindred(kind: str) -> str:
     """What sort of layer a kind is: one that could be mistaken for another of its sort."""
     if kind.startswith(("Conv", "DepthwiseConv", "SeparableConv")):
         return "convolution"
-    if kind in ("LSTM", "GRU", "RNN", "SimpleRNN", "Bidirectional"):
+    if kind.removesuffix("Cell") in ("LSTM", "GRU", "RNN", "SimpleRNN", "Bidirectional"):
         return "recurrent"
     return {"Linear": "dense", "Dense": "dense", "PReLU": "prelu", "Embedding": "embedding",
             "MultiheadAttention": "attention", "MultiHeadAttention": "attention"}.get(kind, "")  # fmt: skip

@@ -8,13 +8,14 @@ from typing import Any
 
 import numpy as np
 
+from ..bounds import CONFIDENCE, DRAWS, ELEMENTWISE, gamma
 from ..errors import XconvError
 from .align import Alignment, align
 from .bundle import turnings
 from .chance import same, silence, silence_constants
 from .compare import Fault, Session, outputs_of, walk
 from .diagnose import Doctor, divergence, merged
-from .exchange import exchanged, regrouped
+from .exchange import exchanged, regrouped, turned
 from .fold import twins
 from .holders import holders, outline
 from .match import AGREE_OUTPUT, difference, output_move
@@ -22,8 +23,9 @@ from .model import Difference, Trace
 from .opening import opened
 from .result import Result
 from .sides import Side
-from .transfer import Transfer, carry_all
+from .transfer import Orders, Transfer, carry_all
 
+MERGED = 1e-4  # beyond this no merging of weights in float32 explains a difference of the outputs
 LAWS = 1e-2  # beyond this no rounding of a constant to float32 explains a difference of the outputs
 DOUBLE = 2.0**-29  # float64's rounding over float32's
 GROWN = 16.0  # both sides round, each in its own order
@@ -36,6 +38,11 @@ class Case:
         self.torch, self.keras, self.mode, self.layout = torch, keras, mode, layout
         self.names, self.arrange = names, arrange
         self.small = True
+        self.orders: Orders = {}
+        self.allowed = AGREE_OUTPUT  # relative to an output's largest magnitude
+
+    def carry(self, alignment: Alignment, T: Trace, K: Trace) -> Transfer:
+        return carry_all(alignment, self.torch, self.keras, (T, K), self.mode, self.orders)
 
     def pair(self, T: Trace, K: Trace, xs: Sequence[np.ndarray]) -> tuple[Alignment, Transfer]:
         """Pair the layers of two traces and carry the weights; `xs` are in Keras's layout."""
@@ -46,20 +53,31 @@ class Case:
             known = {**twins(ts, ks, self.torch, self.keras, self.mode == "as-is"), **known}
         found = align(T, K, ts, ks, [outline(h) for h in ts], [outline(h) for h in ks], known)
         if not found.bundles or self.mode == "as-is":
-            return found, carry_all(found, self.torch, self.keras, (T, K), self.mode)
-        turned = [found, *(replace(found, bundles=order) for order in turnings(found.bundles))]
-        for other in turned:  # which is the query's and which the key's, the outputs say
-            moved = carry_all(other, self.torch, self.keras, (T, K), self.mode)
+            return found, self.carry(found, T, K)
+        options = [found, *(replace(found, bundles=order) for order in turnings(found.bundles))]
+        for other in options:  # which is the query's and which the key's, the outputs say
+            moved = self.carry(other, T, K)
             if self.agree(list(T.results), self.keras.run(xs, False)):
                 return other, moved
-        return found, carry_all(found, self.torch, self.keras, (T, K), self.mode)
+        return found, self.carry(found, T, K)
 
     def otherwise(
         self, T: Trace, K: Trace, xs: Sequence[np.ndarray], alignment: Alignment, transfer: Transfer, result: Result
     ):
         """Where several assignments fit, the one under which the outputs agree decides; else the first one stands."""
+        for orders in turned(transfer.orders, 24 if self.small else 4):
+            self.orders = orders
+            moved = self.carry(alignment, T, K)
+            if self.agree(list(T.results), self.keras.run(self.arrange(xs), False)):
+                better = self.judge(T, K, xs, alignment, moved)
+                where = ", ".join(f"{path}.{name}" for path, name in transfer.orders)
+                better.notes.append(f"axes of {where} that could be exchanged were put so that the outputs agree")
+                return alignment, moved, better
+        self.orders = {}
+        if not alignment.groups:
+            return alignment, self.carry(alignment, T, K), result
         for other in exchanged(alignment, 16 if self.small else 4):
-            moved = carry_all(other, self.torch, self.keras, (T, K), self.mode)
+            moved = self.carry(other, T, K)
             if self.agree(list(T.results), self.keras.run(self.arrange(xs), False)):
                 better = self.judge(T, K, xs, other, moved)
                 names = [
@@ -72,7 +90,7 @@ class Case:
                 )
                 return other, moved, better
         best = self._nearest(T, K, xs, alignment, result.session)
-        transfer = carry_all(best, self.torch, self.keras, (T, K), self.mode)
+        transfer = self.carry(best, T, K)
         if best is not alignment:
             result = self.judge(T, K, xs, best, transfer)
         groups = ["/".join(best.pairs[i][0].path for i in g) for g in best.groups]
@@ -85,7 +103,7 @@ class Case:
         """The assignment under which the sides part at the fewest places, each group in its turn."""
 
         def parted(candidate: Alignment) -> int:
-            moved = carry_all(candidate, self.torch, self.keras, (T, K), self.mode)
+            moved = self.carry(candidate, T, K)
             session = self.session(T, K, xs, candidate, moved)
             session.T = known.T
             return len(walk(session, lambda fault: False))
@@ -97,7 +115,7 @@ class Case:
                 continue
             start = best
             for order in list(permutations(range(len(group))))[1:]:
-                if fewest <= 1 or left <= 0:
+                if not fewest or left <= 0:
                     return best
                 left -= 1
                 candidate = regrouped(start, [(group, order)])
@@ -113,7 +131,7 @@ class Case:
             )
         pairs = outputs_of(session)
         apart = self.apart([session.t(a) for a, _, _ in pairs], [session.K.value(b) for _, b, _ in pairs])
-        return apart, apart.max_rel <= AGREE_OUTPUT
+        return apart, apart.max_rel <= self.allowed
 
     def session(self, T: Trace, K: Trace, xs: Sequence[np.ndarray], alignment, transfer, probe="default") -> Session:
         return Session(
@@ -134,7 +152,7 @@ class Case:
             # A plain run holds no values: a large model that is right never needs more.
             plain = self.keras.run(self.arrange(xs), False) if probe == "default" else list(K.results)
             apart = self.apart(list(T.results), plain)
-            good = len(plain) == len(T.results) and apart.max_rel <= AGREE_OUTPUT
+            good = len(plain) == len(T.results) and apart.max_rel <= self.allowed
         else:
             apart, good = self.outputs(T, session)
         if good:
@@ -143,6 +161,15 @@ class Case:
             found = Result(session, apart, True, [])
             found.notes.append(
                 f"probe {probe}: rounding grows so much here that it parts the sides by {apart.max_rel:.1e}"
+            )
+            return found
+        alone = [*alignment.torch_alone, *alignment.keras_alone]
+        if self.mode == "as-is" and alone and apart.max_rel < MERGED and apart.max_rel <= (bound := self.kept(T, xs)):
+            self.allowed = bound
+            found = Result(session, apart, True, [])
+            found.notes.append(
+                f"the weights of {alone[0]} were merged into others in float32: the outputs are {apart.max_rel:.1e} "
+                f"apart, and up to {bound:.1e} is what float32 keeps of such weights"
             )
             return found
         chance: list[Any] = []
@@ -183,6 +210,19 @@ class Case:
             return 0.0
         return min(1.0, max(difference(a, b).max_rel for a, b in zip(T.results, found, strict=True)))
 
+    def kept(self, T: Trace, xs: Sequence[np.ndarray]) -> float:
+        """How far torch's outputs move with weights that move as far as float32 rounds what is computed from them."""
+        held = [w for module in holders(T, self.torch.weights_of) for w in module.weights.values()]
+        before, moves, most = [self.torch.to_numpy(w).copy() for w in held], [], gamma(ELEMENTWISE, "float32")
+        for draw in range(DRAWS):
+            rng = np.random.default_rng(draw)
+            for tensor, array in zip(held, before, strict=True):
+                self.torch.write(tensor, array * (1 + most * rng.choice([-1.0, 1.0], array.shape)))
+            moves.append(self.apart(list(T.results), self.torch.run(xs)).max_rel)
+        for tensor, array in zip(held, before, strict=True):
+            self.torch.write(tensor, array)
+        return float(np.mean(moves) + CONFIDENCE * np.std(moves, ddof=1))
+
     def apart(self, ours: list[np.ndarray], theirs: list[np.ndarray]) -> Difference:
         """The largest difference of outputs; of surplus ones it says nothing."""
         found = Difference(0.0, 0.0)
@@ -193,7 +233,7 @@ class Case:
         return found
 
     def agree(self, ours: list[np.ndarray], theirs: list[np.ndarray]) -> bool:
-        return len(ours) == len(theirs) and self.apart(ours, theirs).max_rel <= AGREE_OUTPUT
+        return len(ours) == len(theirs) and self.apart(ours, theirs).max_rel <= self.allowed
 
 
 def worst(fault: Fault) -> dict[str, np.ndarray]:

@@ -2,17 +2,23 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from itertools import permutations
+from itertools import islice, permutations, product
+from math import prod
 from typing import Any
 
 from .align import Alignment, align
 from .holders import holders, outline
 from .model import Trace
 from .sides import Side
+from .transfer import Orders
 
 
 def exchanged(alignment: Alignment, most: int = 16) -> Iterator[Alignment]:
-    """Other assignments within the groups that could be exchanged: all groups alike first, then each alone."""
+    """Other assignments within groups that could be exchanged: all if they are few, else groups alike, then each."""
+    choices = [[(g, p) for p in permutations(range(len(g)))] for g in alignment.groups if len(g) <= 4]
+    if prod(map(len, choices)) <= most + 1:
+        yield from (regrouped(alignment, plan) for plan in islice(product(*choices), 1, None))
+        return
     sizes = sorted({len(g) for g in alignment.groups if len(g) <= 4})
     plans = [[(g, p) for g in alignment.groups if len(g) == n] for n in sizes for p in list(permutations(range(n)))[1:]]
     if len(alignment.groups) > 1:
@@ -36,6 +42,13 @@ def regrouped(alignment: Alignment, plan: Sequence[tuple[Sequence[int], Sequence
             for t, k in behind:
                 pairs[at[k]] = (t, k)  # type: ignore[index, assignment]
     return replace(alignment, pairs=tuple(pairs))
+
+
+def turned(orders: Orders, most: int) -> Iterator[Orders]:
+    """Other choices among the orders of axes in which weights fit."""
+    choices = product(*(range(n) for n in orders.values()))
+    for chosen in islice(choices, 1, most + 1):
+        yield dict(zip(orders, chosen, strict=True))
 
 
 def _behind(holder: Any, holders: Sequence[Any]) -> Any:

@@ -73,24 +73,53 @@ class Holder:
 def holders(trace: Trace, weights_of: Callable[[Any], Mapping[str, Any]]) -> list[Holder]:
     """All holders of a trace, in the order of their first call."""
     found: dict[Any, Holder] = {}
+    bare: dict[tuple[str, bool], list[Holder]] = {}
+    frozen = {s.path for s in trace.steps if s.kind == "weight" and _statistic(str(s.settings.get("name", "")))}
     for step in trace.steps:
         if step.settings.get("told"):  # a weight of a layer that the user's code writes
             continue
-        if step.kind == "weight":  # the bare tensors of one layer belong together
+        if step.kind == "weight":
             name = str(step.settings["name"])
-            key: Any = ("weight", step.path, bool(step.settings.get("constant")) and not _statistic(name))
+            constant = bool(step.settings.get("constant")) and step.path not in frozen
+            held = bare.setdefault((step.path, constant), [])
+            into = next((h for h in held if h.weights.get(name) is step.owner), None)
+            if into is None and (not held or not _one_layer(held[-1], name, step)):
+                found[id(step)] = Holder(step.path, step.kind, {})
+                held.append(found[id(step)])
+            into = into or held[-1]
             live: Mapping[str, Any] = {name: step.owner}
         elif step.owner is not None and not step.settings.get("fused"):
-            key, live = id(step.owner), weights_of(step.owner)
+            if not (live := weights_of(step.owner)):
+                continue
+            into = found.setdefault(id(step.owner), Holder(step.path, step.kind, {}))
         else:
             continue
-        if not live:
-            continue
-        if key not in found:
-            found[key] = Holder(step.path, step.kind, {})
-        found[key].weights = {**found[key].weights, **live}
-        found[key].steps.append(step)
+        into.weights = {**into.weights, **live}
+        into.steps.append(step)
+    for held in bare.values():
+        for holder in held if len(held) > 1 else ():
+            parts = filter(None, (holder.path, next(iter(holder.weights))))
+            holder.path = ("." if trace.side == "torch" else "/").join(parts)
     return list(found.values())
+
+
+ROLES = {
+    "scale": ("weight", "gamma", "scale", "w", "g", "kernel", "gain", "a"),
+    "shift": ("bias", "beta", "shift", "offset", "b"), "mean": ("running_mean", "moving_mean", "mean"),
+    "variance": ("running_var", "moving_variance", "moving_var", "var", "std"),
+}  # fmt: skip
+
+
+def role(name: str) -> str:
+    """What a weight is for in a normalisation or a layer, by what such weights are called; "" if that says nothing."""
+    last = name.rpartition(".")[2].lower().strip("_0123456789")
+    return next((role for role, words in ROLES.items() if last in words), "")
+
+
+def _one_layer(holder: Holder, name: str, step: Step) -> bool:
+    """Does a bare tensor belong to those before it: scale, shift and statistics, each once?"""
+    roles = {role(n) for n in holder.weights}
+    return "" not in roles | {role(name)} and role(name) not in roles
 
 
 def _statistic(name: str) -> bool:

@@ -14,6 +14,7 @@ from .depth import Samples
 from .fold import shared
 from .holders import Holder
 from .model import Depth, Report
+from .origin import described
 from .outcome import assembled, first_not_finite
 from .probing import alive, probe, statistics
 from .result import Result, only_rounding
@@ -116,7 +117,8 @@ def verify(
         clock("training")
         user(case, result, xs)
         clock("float32")
-    return assembled(result, clock.seconds, mode, (T, K), alignment, transfer, findings)
+    report = assembled(result, clock.seconds, mode, (T, K), alignment, transfer, findings)
+    return described(report, (torch_model, keras_model), (ours, theirs), xs, seed)
 
 
 def told(names: Mapping[str, str], alignment: Alignment, transfer: Transfer) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import permutations
 from typing import Any
 
 import numpy as np
@@ -10,10 +11,12 @@ from ..carry import Leaf
 from ..errors import TransferError
 from ..rules import AFFINE, Rule, flattened
 from .align import Alignment, kindred
-from .holders import NEUTRAL, Holder, carry_part, leaf, outline, row_for, same_numbers
+from .holders import NEUTRAL, Holder, carry_part, leaf, outline, role, row_for, same_numbers
 from .model import Divergence, Step, Trace
 from .sides import Side
 from .sorts import sort
+
+Orders = dict[tuple[str, str], int]  # by the path and the name of the weight that is written
 
 
 @dataclass
@@ -27,6 +30,7 @@ class Transfer:
     shifted: set[int] = field(default_factory=set)  # Keras values that differ on purpose (a bias moved behind them)
     handled: set[str] = field(default_factory=set)  # paths of layers without a partner that do no harm
     findings: list[Divergence] = field(default_factory=list)  # faults that the weights alone show
+    orders: Orders = field(default_factory=dict)  # in how many orders of axes a weight would fit
     flat: dict[int, tuple[int, ...]] = field(
         default_factory=dict
     )  # Keras step to (channels, *sizes) before its flatten
@@ -78,28 +82,36 @@ def _chosen(trace: Trace, value: int) -> bool:
 
     step = trace.producer(value)
     while step is not None and not chooses(step):
-        if len(step.inputs) != 1 or step.owner is not None or trace.shapes[step.inputs[0]] != step.shapes[0]:
+        through = step.owner is None or sort(step) == "activation"
+        if len(step.inputs) != 1 or not through or trace.shapes[step.inputs[0]] != step.shapes[0]:
             return False
         step = trace.producer(step.inputs[0])
     return step is not None
 
 
-_ROLES = {
-    "scale": ("weight", "gamma", "scale", "w", "g", "kernel"), "shift": ("bias", "beta", "shift", "offset", "b"),
-    "mean": ("running_mean", "moving_mean", "mean"), "variance": ("running_var", "moving_variance", "var", "std"),
-}  # fmt: skip
+def axis_orders(here: tuple[int, ...], there: tuple[int, ...]) -> list[tuple[int, ...]]:
+    """The orders of axes that make one shape the other, where ones do not count; the likeliest first.
 
-
-def _role(name: str) -> str:
-    last = name.rpartition(".")[2].lower()
-    return next((role for role, words in _ROLES.items() if last in words), "")
+    >>> axis_orders((8, 3, 5, 5), (5, 5, 3, 8))
+    [(2, 3, 1, 0), (3, 2, 1, 0)]
+    """
+    rank, there = len(here), tuple(n for n in there if n > 1)
+    space = tuple(range(2, rank))
+    kernel = (*space, 1, 0)  # a convolution's, from torch; and back
+    likely = [kernel, tuple(np.argsort(kernel)), (*range(1, rank), 0), (*space, 0, 1)] if rank > 2 else []
+    orders = [tuple(range(rank)), *likely, *permutations(range(rank))]
+    fitting = [p for p in orders if tuple(here[i] for i in p) == there]
+    return list(dict.fromkeys(fitting))
 
 
 class Carrier:
     """Carries from one side of an alignment to the other."""
 
-    def __init__(self, alignment: Alignment, torch: Side, keras: Side, traces: tuple[Trace, Trace]):
+    def __init__(
+        self, alignment: Alignment, torch: Side, keras: Side, traces: tuple[Trace, Trace], orders: Orders | None = None
+    ):
         self.alignment, self.torch, self.keras, self.traces = alignment, torch, keras, traces
+        self.orders = orders or {}
         self.transfer = Transfer()
 
     def row(self, t: Holder, k: Holder) -> Rule | None:
@@ -156,8 +168,7 @@ class Carrier:
         a, b = leaf(source, here.to_numpy), outline(target)
         t, k = (source, target) if side == "torch" else (target, source)
         row = self.row(t, k)
-        vector = "weight" in (t.kind, k.kind) and all(max(w.shape, default=1) == w.size for w in a.weights.values())
-        if row is None and kindred(t.kind) and not vector:  # of a vector's numbers there is one order only
+        if row is None and kindred(t.kind) and "weight" not in (t.kind, k.kind):
             raise TransferError(f"no rule carries torch's {t} to Keras's {k}")
         if row is None:
             return self._by_shape(a, b)
@@ -178,16 +189,15 @@ class Carrier:
             if name in fits:
                 fits = [name]
             if len(fits) > 1:  # several of one shape: by what such weights are called
-                fits = [n for n in fits if _role(n) and _role(n) == _role(name)]
+                fits = [n for n in fits if role(n) and role(n) == role(name)]
             if len(fits) != 1:
                 continue
-            array = left.pop(fits[0])
-            small = tuple(n for n in array.shape if n > 1)
-            if small != tuple(n for n in room.shape if n > 1):
-                array = np.moveaxis(array, 0, -1)
-                if tuple(n for n in array.shape if n > 1) != tuple(n for n in room.shape if n > 1):
-                    raise TransferError(f"{a}.{fits[0]} {left} fits {b}.{name} {room.shape} in no known order")
-            out[name] = array.reshape(room.shape)
+            array = left.pop(fits[0]).squeeze()
+            orders = axis_orders(array.shape, room.shape)
+            chosen = self.orders.get((b.path, name), 0)
+            if len(orders) > 1:
+                self.transfer.orders[b.path, name] = len(orders)
+            out[name] = array.transpose(orders[chosen]).reshape(room.shape)
         return out, list(left), [n for n in b.weights if n not in out]
 
     def _neutral(self, holder: Holder, name: str, side: Side) -> None:
@@ -273,9 +283,15 @@ class Carrier:
         self.transfer.notes.append(f"{holder} is on one side only: set to the identity")
 
 
-def carry_all(alignment: Alignment, torch: Side, keras: Side, traces: tuple[Trace, Trace], mode: str) -> Transfer:
-    """Carry all weights as `mode` says and report what was done."""
-    carrier = Carrier(alignment, torch, keras, traces)
+def carry_all(
+    alignment: Alignment, torch: Side, keras: Side, traces: tuple[Trace, Trace], mode: str, orders: Orders | None = None
+) -> Transfer:
+    """Carry all weights as `mode` says and report what was done.
+
+    Args:
+        orders: which of its orders of axes a weight without a rule takes, the first one if not told.
+    """
+    carrier = Carrier(alignment, torch, keras, traces, orders)
     carrier._later = []
     from .fold import fold, fold_in
 

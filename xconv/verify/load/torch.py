@@ -5,6 +5,7 @@ import warnings
 from collections.abc import Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from types import CellType, FunctionType
 from typing import Any
 
 import numpy as np
@@ -70,12 +71,30 @@ def _plain(model: nn.Module) -> None:
                 del module._forward_pre_hooks[key]
 
 
+def copied(model: nn.Module) -> nn.Module:
+    """A deep copy whose hooks write to itself: a function that closes over the model is copied by reference else."""
+    memo: dict[int, Any] = {}
+    ours = copy.deepcopy(model, memo)
+
+    def own(value: Any) -> Any:
+        return memo.get(id(value), value)
+
+    for module in ours.modules():
+        for hooks in (module._forward_hooks, module._forward_pre_hooks):
+            for key, hook in hooks.items():
+                if isinstance(hook, FunctionType):
+                    cells = tuple(CellType(own(cell.cell_contents)) for cell in hook.__closure__ or ())
+                    given = tuple(map(own, hook.__defaults__ or ()))
+                    hooks[key] = FunctionType(hook.__code__, hook.__globals__, hook.__name__, given, cells)
+    return ours
+
+
 def side(model: nn.Module, dtype: str = "float64") -> Side:
     """A copy of the model in `dtype`, and how to use it."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", FutureWarning)  # torch's own, when it copies a program
-            ours = copy.deepcopy(model)
+            ours = copied(model)
     except Exception as error:
         raise XconvError(f"the torch model cannot be copied ({type(error).__name__}: {error})") from error
     ours.eval()

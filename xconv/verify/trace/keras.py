@@ -19,7 +19,7 @@ from ...frameworks.keras import from_numpy, to_numpy
 from ...rules import kind_of
 from ..model import Trace
 from .recorder import Recorder, plain, tensors
-from .recurrent.keras import apart, divided, flipped, merge, together, turns
+from .recurrent.keras import apart, divided, flipped, merge, stacked, together, turns
 from .written.keras import layers
 
 Layer = keras.layers.Layer
@@ -133,6 +133,11 @@ class _Tracer:
             return self._bidirectional(layer, path, args, kwargs)
         if own == "TimeDistributed" and not any(_mask(t) is not None for t in tensors(args, is_tensor)):
             return self._each_step(layer, path, args, kwargs)
+        if type(layer) is keras.layers.RNN and len(one_by_one := stacked(layer, args, kwargs)) > 1:
+            x = args[0]
+            for single in one_by_one:
+                x = self._leaf(single, path, (x,), kwargs)
+            return x
         if getattr(layer, "go_backwards", False) and turns(layer, args):
             back = self._part(Part(layer, "flip", {}, flipped), path, (args[0],), {"axis": 1, "backwards": True})
             return self._whole(layer, own, path, (back, *args[1:]), kwargs, changed={"go_backwards": False})

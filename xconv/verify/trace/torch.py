@@ -116,6 +116,8 @@ class _Mode(TorchFunctionMode):
         if tape.deep:
             return func(*args, **kwargs)
         self._weights((args, kwargs))
+        if getattr(func, "__name__", "") == "linear" and (made := self._product(*args, **kwargs)) is not None:
+            return made
         template = tape.template((tuple(args), dict(kwargs)))
         tape.deep += 1
         try:
@@ -146,6 +148,14 @@ class _Mode(TorchFunctionMode):
                 template=template,
             )  # fmt: skip
         return result
+
+    def _product(self, input: Any, weight: Any, bias: Any = None) -> Any:
+        """A dense layer's function by a computed matrix (one tied to another layer's, say): a product and a sum."""
+        if self.tape.number(weight) is None or id(weight) in self.weights:
+            return None
+        turned = self.__torch_function__(torch.Tensor.t, (), (weight,))
+        found = self.__torch_function__(torch.matmul, (), (input, turned))
+        return found if bias is None else self.__torch_function__(torch.add, (), (found, bias))
 
     def _weights(self, tree: Any) -> None:
         """A parameter that a function is given is a value of its own."""

@@ -41,6 +41,26 @@ def apart(layer: Any, args: tuple, kwargs: dict) -> bool:
     return plain and len(args) == 1 and not given and not layer.return_state and not layer.stateful
 
 
+def stacked(layer: Any, args: tuple, kwargs: dict) -> list[Any]:
+    """A keras.layers.RNN of several cells as a layer for each, or nothing if it is none or is given more than input."""
+    given = [v for n, v in kwargs.items() if n != "training" and v is not None]
+    odd = layer.return_state or layer.stateful or layer.go_backwards or given or len(args) > 1
+    if (
+        not isinstance(layer.cell, keras.layers.StackedRNNCells)
+        or odd
+        or getattr(args[0], "_keras_mask", None) is not None
+    ):
+        return []
+    if "_xconv_cells" not in vars(layer):  # kept, since a layer is known by its identity
+        cells = layer.cell.cells
+        vars(layer)["_xconv_cells"] = [
+            keras.layers.RNN(cell, return_sequences=cell is not cells[-1] or layer.return_sequences,
+                             name=cell.name, dtype=layer.dtype_policy)
+            for cell in cells
+        ]  # fmt: skip
+    return vars(layer)["_xconv_cells"]
+
+
 def merge(layer: Any) -> tuple[str, Callable[[Any, Any], Any]] | None:
     """What joins the directions, and what a step that does so is called; None if both are given."""
     return _MERGES[layer.merge_mode] if layer.merge_mode else None

@@ -45,7 +45,7 @@ def layered(trace: Trace, tell: Tell, bias: Bias) -> Trace:
     Args:
         bias: a weight that is added to what a told step gave, as the layer's bias; None if it can be none.
     """
-    weights = {s.outputs[0]: s for s in trace.steps if s.kind == "weight" and not s.settings.get("constant")}
+    weights = {s.outputs[0]: s for s in trace.steps if s.kind == "weight"}
     if not weights:
         return trace
     steps, taken = list(trace.steps), set()
@@ -58,13 +58,14 @@ def layered(trace: Trace, tell: Tell, bias: Bias) -> Trace:
         told = tell(step, weights, trace) if not set(step.inputs).isdisjoint(weights) else None
         if told is None or len(step.outputs) != 1:
             continue
-        last, chain, held = step, [step], dict(told.weights)
-        if "bias" not in held and len(behind := users.get(step.outputs[0], [])) == 1 and behind[0].kind in _ADDS:
-            added = [weights[v] for v in behind[0].inputs if v in weights]
+        chain, held = [step], dict(told.weights)
+        behind = _behind(step, users)
+        if "bias" not in held and behind[-1].kind in _ADDS:
+            added = [weights[v] for v in behind[-1].inputs if v in weights and not constant(weights[v])]
             if len(added) == 1 and (found := bias(told, added[0], step)) is not None:
-                held["bias"], last = found, behind[0]
-                chain.append(last)
+                held["bias"], chain = found, behind
                 taken.add(added[0].index)
+        last = chain[-1]
         key = (told.kind, *(id(w.owner) for w in held.values()))
         owner = owners.setdefault(key, Written(told.kind, {n: w.owner for n, w in held.items()}))
         steps[last.index] = replace(
@@ -72,12 +73,23 @@ def layered(trace: Trace, tell: Tell, bias: Bias) -> Trace:
             args=(Ref(told.data),), kwargs={}, inputs=(told.data,), run=_run(chain, told.data, weights), owner=owner,
         )  # fmt: skip
         taken |= {weights[v].index for v in step.inputs if v in weights}
-        if last is not step:  # nothing else takes what it gave
-            steps[step.index] = replace(step, kind="weight", settings={"told": True}, args=(), kwargs={}, inputs=())
+        for within in chain[:-1]:  # nothing else takes what it gave
+            steps[within.index] = replace(within, kind="weight", settings={"told": True}, args=(), kwargs={}, inputs=())
     for index in taken:
         if all(steps[u.index].inputs != u.inputs for u in users[steps[index].outputs[0]]):
             steps[index] = replace(steps[index], settings={**steps[index].settings, "told": True})
     return replace(trace, steps=tuple(steps))
+
+
+def _behind(step: Step, users: Mapping[int, list[Step]]) -> list[Step]:
+    """A step, what reshapes its answer but for the last axis, and the step behind that, if each is fed by one alone."""
+    chain = [step]
+    while len(after := users.get(chain[-1].outputs[0], [])) == 1:
+        chain += after
+        same = after[0].shapes and after[0].shapes[0][-1:] == step.shapes[0][-1:]
+        if after[0].kind.lower() != "reshape" or not same:
+            break
+    return chain
 
 
 def _given(values: Mapping[int, Any], leaf: Any) -> Any:
@@ -101,8 +113,14 @@ def given(step: Step, names: tuple[str, ...], weights: Weights) -> list[Any] | N
     """A function's arguments, of which the first must be data and the second a bare weight."""
     found = [step.args[i] if len(step.args) > i else step.kwargs.get(n) for i, n in enumerate(names)]
     x, w = found[:2]
-    data, weight = isinstance(x, Ref) and x.value not in weights, isinstance(w, Ref) and w.value in weights
-    return found if data and weight else None
+    if not isinstance(x, Ref) or not isinstance(w, Ref) or x.value in weights or w.value not in weights:
+        return None
+    return None if constant(weights[w.value]) else found
+
+
+def constant(weight: Step) -> bool:
+    """Is a bare weight no parameter: a fixed filter, a table?"""
+    return bool(weight.settings.get("constant"))
 
 
 def product(step: Step, weights: Weights, trace: Trace) -> tuple[int, Step] | None:
@@ -111,6 +129,8 @@ def product(step: Step, weights: Weights, trace: Trace) -> tuple[int, Step] | No
     if step.kind not in _MATRIX or len(step.inputs) != 2 or turned:
         return None
     x, w = step.inputs
-    if x in weights or w not in weights or len(trace.shapes[w]) != 2 or len(trace.shapes[x]) < 2:
+    if x in weights or w not in weights or constant(weights[w]):
+        return None
+    if len(trace.shapes[w]) != 2 or len(trace.shapes[x]) < 2:
         return None
     return x, weights[w]

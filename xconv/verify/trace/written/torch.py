@@ -17,6 +17,8 @@ def layers(trace: Trace) -> Trace:
             x, w = found
             view = turned.setdefault(id(w.owner), w.owner.t())
             return Told(x, "Linear", {"weight": replace(w, owner=view)}, {"bias": False})
+        if step.kind in _NORMS:
+            return _norm(step, weights, trace)
         name = step.kind.removeprefix("conv").removeprefix("_transpose")
         if step.kind != "linear" and (not step.kind.startswith("conv") or name not in ("1d", "2d", "3d")):
             return None
@@ -39,6 +41,30 @@ def layers(trace: Trace) -> Trace:
         return Told(x.value, f"Conv{'Transpose' if 'transpose' in step.kind else ''}{name}", held, settings)
 
     return layered(trace, tell, _bias)
+
+
+_NORMS = {  # the function's arguments behind its input, by the names of the layer's weights, and its settings
+    "batch_norm": (("running_mean", "running_var", "weight", "bias", "training", "momentum", "eps"), "BatchNorm{}d"),
+    "instance_norm": (
+        ("running_mean", "running_var", "weight", "bias", "use_input_stats", "momentum", "eps"), "InstanceNorm{}d"),
+    "layer_norm": (("normalized_shape", "weight", "bias", "eps"), "LayerNorm"),
+    "rms_norm": (("normalized_shape", "weight", "eps"), "RMSNorm"),
+    "group_norm": (("num_groups", "weight", "bias", "eps"), "GroupNorm"),
+}  # fmt: skip
+_HELD = ("running_mean", "running_var", "weight", "bias")
+
+
+def _norm(step: Step, weights: Weights, trace: Trace) -> Told | None:
+    """A normalisation's function, if its statistics and affine parts are all bare weights."""
+    names, kind = _NORMS[step.kind]
+    given = dict(zip(names, step.args[1:], strict=False)) | {n: v for n, v in step.kwargs.items() if n in names}
+    x, held = step.args[0] if step.args else None, {n: v for n, v in given.items() if n in _HELD and v is not None}
+    bare = all(isinstance(v, Ref) and v.value in weights for v in held.values())
+    if not isinstance(x, Ref) or not held or not bare:
+        return None
+    said = {n: v for n, v in {**step.settings, **given}.items() if n not in _HELD}
+    rank = max(len(trace.shapes[x.value]) - 2, 1)
+    return Told(x.value, kind.format(rank), {n: weights[v.value] for n, v in held.items()}, said)
 
 
 def _bias(told: Told, weight: Step, step: Step) -> Step | None:

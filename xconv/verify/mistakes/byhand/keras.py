@@ -1,0 +1,156 @@
+"""The same nets, with layers of their authors' own or Keras's, as Keras users write them."""
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras import layers, ops
+
+Input, Model = keras.Input, keras.Model
+
+
+class Scale(layers.Layer):
+    def build(self, shape):
+        self.factor = self.add_weight(shape=shape[-1:], initializer="ones", name="factor")
+
+    def call(self, x):
+        return x * self.factor
+
+
+def Scaled(second=True):
+    image = Input((16, 12, 3))
+    x = layers.Conv2D(6, 3, 2, name="stem")(layers.ZeroPadding2D(1, name="pad")(image))
+    for k in range(2):
+        pooled = layers.AveragePooling2D(3, 1, "same", name=f"pool{k}")(x)
+        x = layers.Add(name=f"mixed{k}")([x, Scale(name=f"mix{k}")(pooled)])
+        y = layers.Dense(6, activation="gelu", name=f"point{k}")(x)
+        x = layers.Add(name=f"sum{k}")([x, Scale(name=f"out{k}")(y) if second or k == 0 else y])
+    return Model(image, layers.Dense(4, name="head")(layers.GlobalAveragePooling2D(name="mean")(x)))
+
+
+class Back(layers.Layer):
+    """A dense layer by the transposed matrix of another."""
+
+    def __init__(self, dense, **kwargs):
+        super().__init__(**kwargs)
+        self.dense = [dense]
+
+    def build(self, shape):
+        self.offset = self.add_weight(shape=(self.dense[0].kernel.shape[0],), initializer="zeros", name="offset")
+
+    def call(self, x):
+        return ops.matmul(x, ops.transpose(self.dense[0].kernel)) + self.offset
+
+
+def Tied():
+    x = row = Input((20,))
+    one, two = layers.Dense(12, activation="tanh", name="one"), layers.Dense(5, activation="tanh", name="two")
+    x = ops.tanh(Back(two, name="back_two")(two(one(x))))
+    return Model(row, Back(one, name="back_one")(x))
+
+
+class Along(layers.Layer):
+    """A dilated depthwise convolution as a sum over its taps."""
+
+    def build(self, shape):
+        self.taps = self.add_weight(shape=(3, shape[-1], 1), name="kernel")
+        self.offset = self.add_weight(shape=shape[-1:], initializer="zeros", name="bias")
+
+    def call(self, x):
+        wide = ops.pad(x, [[0, 0], [2, 2], [0, 0]])
+        return sum(wide[:, 2 * k : 2 * k + x.shape[1]] * self.taps[k, :, 0] for k in range(3)) + self.offset
+
+
+class Token(layers.Layer):
+    """A dense layer over the tokens without moving them, by a square matrix."""
+
+    def __init__(self, turned=False, **kwargs):
+        super().__init__(**kwargs)
+        self.turned = turned
+
+    def build(self, shape):
+        self.kernel = self.add_weight(shape=(shape[1], shape[1]), name="kernel")
+        self.bias = self.add_weight(shape=(shape[1],), initializer="zeros", name="bias")
+
+    def call(self, x):
+        words = "bnc,tn->btc" if self.turned else "bnc,nt->btc"
+        return ops.einsum(words, x, self.kernel) + self.bias[:, None]
+
+
+def Tokens(turned=False):
+    row = Input((9, 7))
+    x = Along(name="along")(row)
+    x = layers.ReLU(name="relu")(Token(turned, name="token")(x))
+    return Model(row, layers.Dense(3, name="head")(layers.GlobalAveragePooling1D(name="mean")(x)))
+
+
+class Votes(layers.Layer):
+    def build(self, shape):
+        self.matrices = self.add_weight(shape=(shape[1], 3, shape[2], 6), name="matrices")
+
+    def call(self, u):
+        return ops.matmul(u[:, :, None, None, :], self.matrices)[:, :, :, 0]
+
+
+def Capsules(power=2):
+    image = Input((11, 11, 1))
+    x = layers.Conv2D(8, 5, strides=3, activation="tanh", name="conv")(image)
+    x = layers.Reshape((9, 4, 2), name="split")(x)
+    x = layers.Permute((3, 1, 2), name="order")(x)
+    votes = Votes(name="votes")(layers.Reshape((18, 4), name="flat")(x))
+    return Model(image, ops.sum(ops.abs(ops.mean(votes, axis=1)) ** power, axis=-1))
+
+
+def Frozen(epsilon=1e-5):
+    image = Input((10, 9, 3))
+    x = layers.Conv2D(6, 3, use_bias=False, name="one")(image)
+    x = layers.ReLU(name="relu1")(layers.BatchNormalization(epsilon=1e-5, trainable=False, name="bn1")(x))
+    seen = layers.Conv2D(6, 3, padding="same", use_bias=False, name="two")(x)
+    x = layers.ReLU(name="relu2")(layers.BatchNormalization(epsilon=epsilon, name="bn2")(seen))
+    return Model(image, layers.Concatenate(name="both")([x, seen]))
+
+
+def Cells():
+    row = Input((6, 5))
+    cells = [layers.GRUCell(n, name=f"cell{n}") for n in (8, 6)]
+    return Model(row, layers.Dense(3, name="head")(layers.RNN(cells, name="steps")(row)))
+
+
+class Tensordot(layers.Layer):
+    def build(self, shape):
+        self.m = self.add_weight(shape=(shape[-1], 5), name="m")
+        self.c = self.add_weight(shape=(5,), initializer="zeros", name="c")
+
+    def call(self, x):
+        return tf.tensordot(x, self.m, axes=[[1], [0]]) + self.c
+
+
+def First(permuted=True):
+    """Channels first around the convolution: the flatten's order is torch's already, unless nobody moved them back."""
+    image = Input((3, 4, 4))
+    x = layers.Permute((2, 3, 1), name="last")(image)
+    x = layers.Conv2D(4, 3, padding="same", name="conv")(x)
+    if permuted:
+        x = layers.Permute((3, 1, 2), name="first")(x)
+    x = layers.Flatten(name="flat")(layers.Activation("tanh", name="tanh")(x))
+    return Model(image, Tensordot(name="fc")(x))
+
+
+def Branches():
+    image = Input((8, 9, 4))
+    x = layers.Conv2D(4, 3, padding="same", activation="relu", name="merged")(image)
+    return Model(image, layers.Dense(3, name="head")(layers.GlobalAveragePooling2D(name="mean")(x)))
+
+
+def load_branches(state, model, centre=1):
+    """The author's own merging of the branches, in float32 as such code does it."""
+
+    def folded(kernel, bn):
+        factor = state[f"{bn}.weight"] / np.sqrt(state[f"{bn}.running_var"] + np.float32(1e-5))
+        return kernel * factor, state[f"{bn}.bias"] - state[f"{bn}.running_mean"] * factor
+
+    dense, one = (state[f"{name}.weight"].transpose(2, 3, 1, 0) for name in ("dense", "one"))
+    wide, same = np.zeros_like(dense), np.zeros_like(dense)
+    wide[centre, centre], same[1, 1] = one[0, 0], np.eye(4)
+    kernels, biases = zip(folded(dense, "dense_bn"), folded(wide, "one_bn"), folded(same, "same_bn"), strict=True)
+    model.get_layer("merged").set_weights([sum(kernels), sum(biases)])
+    model.get_layer("head").set_weights([state["head.weight"].T, state["head.bias"]])
