@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from xconv.errors import XconvError
-from xconv.verify import html, text
+from xconv.page import INK
+from xconv.verify import graphs, html, text
 from xconv.verify.causes import CAUSES, family, meaning
 from xconv.verify.model import Depth, Difference, Divergence, Place, Report, Verdict
 
@@ -100,7 +101,7 @@ def test_equivalent_and_unproven_have_pages_of_their_own():
 def test_what_is_noted_of_many_layers_is_one_line_for_the_reader_and_stays_whole_for_scripts():
     notes = (*(f"conv{i} (Conv2D).bias is on one side only" for i in range(9)), "probe sizes was not run")
     noted = report(notes=notes)
-    assert "conv0, conv1 and 7 more: (Conv2D).bias is on one side only" in noted.text()
+    assert "conv0, conv1 and 7 more (Conv2D).bias is on one side only" in noted.text()
     assert "probe sizes was not run" in noted.text()
     assert noted.to_json()["notes"] == list(notes)
     assert repr(noted) == noted.text()
@@ -123,10 +124,10 @@ def test_the_html_page_is_whole_and_loads_nothing():
     assert reader.open == []
     assert reader.loads == []
     assert "prefers-color-scheme: dark" in page
-    assert page.count("<svg") == 3
+    assert page.count("<svg") == page.count('class="key"') + 3
     assert 'class="fault"' in page
     assert "currentColor" in page
-    assert html.INK not in page
+    assert INK not in page
 
 
 def test_the_html_page_escapes_what_users_wrote():
@@ -149,16 +150,35 @@ def test_an_html_file_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == [target]
 
 
-def test_paired_layers_share_a_line_where_both_sides_run_them_in_one_order():
-    rows = html._rows(["a", "", "b", "c"], ["pad", "x", "y", "z"], {"a": "x", "b": "y", "c": "z"})
-    assert rows["torch"][0] == rows["keras"][1]
-    assert rows["torch"][2] == rows["keras"][2]
-    assert rows["torch"][3] == rows["keras"][3]
+def steps(*names: str) -> list[dict]:
+    """Steps from "path kind"; functions between layers have no path."""
+    return [dict(zip(("path", "kind"), name.rpartition(" ")[::2], strict=True)) for name in names]
+
+
+def test_paired_layers_and_steps_of_one_sort_between_them_share_a_line():
+    ours = steps("a Conv2d", "relu", "b Conv2d", "max_pool2d", "c Linear")
+    theirs = steps("pad ZeroPadding2D", "x Conv2D", "act ReLU", "y Conv2D", "z Dense")
+    matched = graphs.matches(ours, theirs, {"a": "x", "b": "y", "c": "z"})
+    assert matched == [(0, 1), (1, 2), (2, 3), (4, 4)]
+    torch, keras = graphs.rows_of(matched, 5, 5)
+    assert [torch[i] for i, _ in matched] == [keras[j] for _, j in matched]
+    assert len(set(torch)) == len(set(keras)) == 5
 
 
 def test_crossed_pairs_are_drawn_too():
-    rows = html._rows(["a", "b"], ["y", "x"], {"a": "x", "b": "y"})
-    assert len(rows["torch"]) == len(rows["keras"]) == 2
+    node = lambda path: {"path": path, "kind": "Conv2d", "inputs": []}  # noqa: E731
+    crossed = report(graph={"torch": [node("a"), node("b")], "keras": [node("y"), node("x")]},
+                     pairs=(("a", "x"), ("b", "y")), divergences=())  # fmt: skip
+    assert [kind for kind, _ in graphs.graphs(crossed)["links"]] == ["weights", "weights"]
+
+
+def test_functions_between_layers_have_names_and_links():
+    drawn = graphs.graphs(report(graph={
+        "torch": [*report().graph["torch"][:1], {"path": "", "kind": "relu", "source": "net.py:14", "inputs": [0]}],
+        "keras": [*report().graph["keras"][:2], {"path": "act", "kind": "ReLU", "inputs": [1]}],
+    }))  # fmt: skip
+    assert ("relu", "net.py:14") in [(n.label, n.beside) for n in drawn["nodes"]]
+    assert [kind for kind, _ in drawn["links"]] == ["fault", "sort"]
 
 
 def test_every_cause_is_a_family_and_a_detail_in_one_line():

@@ -3,13 +3,20 @@
 Everything here is plain data without any framework; `Report.to_json()` is the contract that scripts rely on.
 """
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from html import escape
 from math import isfinite, prod
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from ..errors import MissingExtra, XconvError
+from ..files import write
+from ..machine import machine
 
 LIGHT = 1 << 23  # numbers, 64 MiB in float64
 
@@ -138,6 +145,11 @@ class Divergence:
     remedy: str = ""
     evidence: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def plain(self) -> bool:
+        """Does the plain forward run show it?"""
+        return self.probe in ("", "default")
+
     def to_json(self, first: bool = False) -> dict[str, Any]:
         return {
             "first": first,
@@ -184,6 +196,9 @@ class Report:
     seconds: Mapping[str, float] = field(default_factory=dict)
     peak_mib: float = 0.0
     names: tuple[str, str] = ("torch", "keras")  # what the user called the two sides
+    inputs: tuple[tuple[int, ...], ...] = ()  # their shapes, in torch layout
+    seed: int | None = None  # of random inputs and probes
+    machine: Mapping[str, Any] = field(default_factory=machine)  # where, when, and with which versions
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -198,6 +213,10 @@ class Report:
             "user": dict(self.user),
             "seconds": dict(self.seconds),
             "peak_mib": self.peak_mib,
+            "models": list(self.names),
+            "inputs": [list(shape) for shape in self.inputs],
+            "seed": self.seed,
+            "machine": dict(self.machine),
         }
 
     def text(self) -> str:
@@ -207,6 +226,35 @@ class Report:
         return page(self)
 
     __repr__ = text
+
+    def html(self) -> str:
+        """The report as one self-contained page with plots.
+
+        Raises:
+            MissingExtra: without jinja2 or matplotlib (the extra "report").
+        """
+        from .html import html
+
+        return html(self)
+
+    def save(self, path: str | Path) -> None:
+        """Write the page (.html), or what scripts read (.json), whole or not at all.
+
+        Raises:
+            XconvError: for a path of another suffix, or one that cannot be written.
+            MissingExtra: for a page without jinja2 or matplotlib.
+        """
+        texts = {".html": self.html, ".json": lambda: json.dumps(self.to_json(), indent=1)}
+        if (suffix := Path(path).suffix) not in texts:
+            raise XconvError(f"{path}: a report is saved as .html or .json")
+        write(path, texts[suffix]())
+
+    def _repr_html_(self) -> str | None:
+        """What a notebook shows: the page in a frame of its own, or the text where the extra "report" is missing."""
+        try:
+            return f'<iframe srcdoc="{escape(self.html())}" style="width: 100%; height: 600px; border: 0"></iframe>'
+        except MissingExtra:
+            return None
 
     def changed(self, **fields: Any) -> "Report":
         """The same report with other fields (the training comparison adds its divergences)."""

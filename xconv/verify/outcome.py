@@ -2,6 +2,7 @@
 
 import resource
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ import numpy as np
 from .align import Alignment
 from .compare import Session, outputs_of
 from .holders import Holder
-from .model import Report, Trace, Verdict
+from .model import Divergence, Place, Report, Trace, Verdict
 from .result import Result
 from .transfer import Transfer
 
@@ -52,7 +53,7 @@ def assembled(
         if np.prod(ours) != np.prod(theirs):
             notes.insert(0, f"output {i} has the shape {tuple(ours)} in torch and {tuple(theirs)} in Keras")
     if findings is not None:
-        divergences += findings.divergences
+        divergences += [placed(d, traces) for d in findings.divergences]
         compared, notes = dict(findings.compared), [*notes, *findings.notes, *findings.unproven]
         if findings.divergences:
             verdict = Verdict.DIFFERENT
@@ -75,6 +76,18 @@ def assembled(
         seconds=seconds,
         peak_mib=round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
     )  # fmt: skip
+
+
+def placed(found: Divergence, traces: tuple[Trace, Trace]) -> Divergence:
+    """What training shows of a layer, with the layer's own step and line."""
+
+    def own(place: Place | None, trace: Trace) -> Place | None:
+        step = next((s for s in trace.steps if place and place.path and s.path == place.path), None)
+        if place is None or place.source or step is None:
+            return place
+        return replace(place, step=step.kind, source=step.structure or step.source, code=step.made or step.code)
+
+    return replace(found, torch=own(found.torch, traces[0]), keras=own(found.keras, traces[1]))
 
 
 def tied(holder: Holder, alignment: Alignment) -> bool:
@@ -110,5 +123,6 @@ def graph(trace: Trace) -> list[dict[str, Any]]:
     """A trace's steps as boxes and arrows."""
     at = {v: s.index for s in trace.steps for v in s.outputs}
     return [
-        {"path": s.path, "kind": s.kind, "inputs": sorted({at[v] for v in s.inputs if v in at})} for s in trace.steps
+        {"path": s.path, "kind": s.kind, "source": s.source, "inputs": sorted({at[v] for v in s.inputs if v in at})}
+        for s in trace.steps
     ]

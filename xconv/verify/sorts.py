@@ -36,6 +36,11 @@ QUIET = frozenset({"shape", "constant", "weight", "cast", "to", "type", "float",
 
 
 def sort(step: Step) -> str:
+    """What sort of step it is."""
+    return sort_of(step.kind)
+
+
+def sort_of(kind: str) -> str:
     """What sort of step a kind is, whichever side it is on."""
-    kind = step.kind.strip("_").lower()
+    kind = kind.strip("_").lower()
     return _CLASS.get(kind, kind)

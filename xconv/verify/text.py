@@ -1,6 +1,7 @@
 """A report on the terminal: verdict, first fault, cause, remedy, then the others, then what was compared."""
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Collection, Iterator, Sequence
 from io import StringIO
 from math import isfinite
 
@@ -9,6 +10,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from ..console import console as terminal
 from .causes import CAUSES
 from .model import Divergence, Place, Report, Verdict
 
@@ -29,7 +31,7 @@ def page(report: Report, width: int = 100) -> str:
 
 def show(report: Report, console: Console | None = None) -> None:
     """Print the first page, in colour where the terminal has it."""
-    (console or Console(highlight=False)).print(rendered(report))
+    (console or terminal(highlight=False)).print(rendered(report))
 
 
 def rendered(report: Report) -> RenderableType:
@@ -40,7 +42,7 @@ def rendered(report: Report) -> RenderableType:
 def _parts(report: Report) -> Iterator[RenderableType]:
     colour = COLOURS[report.verdict]
     yield Text.assemble(
-        (f" {report.verdict.value.upper()} ", f"bold reverse {colour}"), f"  {SENTENCES[report.verdict]}: ",
+        (f" {report.verdict.value.upper()} ", f"bold reverse {colour}"), f"  {sentence(report)}: ",
         (" and ".join(map(short, report.names)), "bold"),
     )  # fmt: skip
     yield Text(f"  {outputs(report)}", "dim")
@@ -48,12 +50,20 @@ def _parts(report: Report) -> Iterator[RenderableType]:
         yield Text()
         yield from _fault(number, divergence)
     missing = [f"{side}: {', '.join(paths)}" for side, paths in report.unmatched.items() if paths]
-    for heading, lines in (("not paired", missing), ("refused", report.refused), ("notes", gathered(report.notes))):
+    for heading, lines in (("not paired", missing), ("refused", report.refused), ("notes", notes(report))):
         if lines:
             yield Text()
             yield _named(heading, [Text(line) for line in lines])
     yield Text()
     yield _named("compared", [Text(compared(report))])
+
+
+def sentence(report: Report) -> str:
+    """The verdict in words, and where alone it shows if a plain run does not show it."""
+    said, runs = SENTENCES[report.verdict], {d.probe for d in report.divergences}
+    if report.verdict is not Verdict.DIFFERENT or not runs or any(d.plain for d in report.divergences):
+        return said
+    return f"{said} {'in training' if runs == {'training'} else f'only where {_listed(sorted(runs))} shows it'}"
 
 
 def outputs(report: Report) -> str:
@@ -78,18 +88,36 @@ def compared(report: Report) -> str:
     return "; ".join(part for part in (", ".join(counts), f"probes: {probes}" if probes else "", seconds, peak) if part)
 
 
-def gathered(notes: Sequence[str], shown: int = 2) -> list[str]:
-    """Notes that say the same of many layers as one each; every note begins with what it speaks of."""
-    of_each: dict[str, list[str]] = {}
+def notes(report: Report) -> list[str]:
+    """The notes; those that say the same of many layers as one."""
+    paths = {path for pair in report.pairs for path in pair} | {p for ps in report.unmatched.values() for p in ps}
+    return gathered(report.notes, paths | {n["path"] for steps in report.graph.values() for n in steps})
+
+
+def gathered(notes: Sequence[str], paths: Collection[str] = (), shown: int = 2) -> list[str]:
+    """Notes that are equal but for layers (the first word, which a note is about, and known paths) and amounts.
+
+    >>> gathered(["probe sizes +1: not allowed", "probe sizes +2: not allowed"])
+    ['probe sizes +1 and +2: not allowed']
+    """
+    groups: dict[tuple, list[list[str]]] = {}
     for note in notes:
-        what, _, said = note.partition(" ")
-        of_each.setdefault(said, []).append(what)
-    lines = []
-    for said, whats in of_each.items():
-        if len(whats) > shown + 1:
-            whats = [f"{', '.join(whats[:shown])} and {len(whats) - shown} more:"]
-        lines += [f"{what} {said}".strip() for what in whats]
-    return lines
+        words = [re.fullmatch(r"(.*?)((?:'s)?[.,:;)]*)", word).groups() for word in note.split(" ")]  # type: ignore
+        named = [not i or word in paths or bool(re.fullmatch(r"[+x]\d\S*", word)) for i, (word, _) in enumerate(words)]
+        key = tuple((None if name else word, tail) for name, (word, tail) in zip(named, words, strict=True))
+        groups.setdefault(key, []).append([word for word, _ in words])
+    return [
+        " ".join(_listed(dict.fromkeys(column), shown) + tail
+                 for column, (_, tail) in zip(zip(*group, strict=True), key, strict=True))
+        for key, group in groups.items()
+    ]  # fmt: skip
+
+
+def _listed(words: Collection[str], shown: int = 9) -> str:
+    *some, last = words
+    if len(some) > shown:
+        some, last = some[:shown], f"{len(words) - shown} more"
+    return f"{', '.join(some)} and {last}" if some else last
 
 
 def _fault(number: int, d: Divergence) -> Iterator[RenderableType]:
@@ -104,9 +132,8 @@ def _fault(number: int, d: Divergence) -> Iterator[RenderableType]:
     rows.add_row("why", d.explanation or CAUSES.get(d.cause, "cause not identified"))
     if d.remedy:
         rows.add_row("mend", Text(d.remedy, "bold"))
-    apart = f"{d.difference.max_rel:.1e} relative, {d.difference.max_abs:.1e} absolute"
-    rows.add_row("apart", (apart if isfinite(d.difference.max_rel) else "another shape") + seen(d))
-    yield Padding(rows, (0, 0, 0, 3))
+    rows.add_row("apart", apart(d))
+    yield Padding(rows, (0, 0, 0, 3), expand=False)
 
 
 def short(name: str) -> str:
@@ -129,9 +156,18 @@ def where(place: Place, probe: str) -> Text:
     return said
 
 
+def apart(d: Divergence) -> str:
+    """How far the sides are apart at a divergence, and which run shows it."""
+    by = d.difference
+    if not isfinite(by.max_abs):
+        return f"not comparable: of another shape, on one side only, or not finite{seen(d)}"
+    relative = f"{by.max_rel:.1e} relative" if by.max_rel < 1e100 else "zero on one side"
+    return f"{relative}, {by.max_abs:.1e} absolute{seen(d)}"
+
+
 def seen(d: Divergence) -> str:
     """Which run shows it, if it is not the plain one."""
-    if d.probe in ("", "default"):
+    if d.plain:
         return ""
     return ", in training" if d.probe == "training" else f", seen by the probe {d.probe!r}"
 
