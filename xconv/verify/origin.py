@@ -32,8 +32,8 @@ def described(report: Report, given: tuple[Any, Any], models: tuple[Any, Any], x
     ready = [side for side, a, b in zip(("torch", "Keras"), given, models, strict=True) if a is b]
     if report.divergences and ready:
         told.append(
-            f"which line made a layer is known of models that xconv makes itself: give a function that makes the "
-            f"{' and the '.join(ready)} model instead of the model"
+            f"the {' and the '.join(ready)} model came ready made: if a function makes it, give that, and the report "
+            "tells the line that made a layer"
         )
     return report.changed(names=(called(given[0]), called(given[1])), inputs=tuple(x.shape for x in xs), seed=seed,
                           notes=(*report.notes, *told))  # fmt: skip

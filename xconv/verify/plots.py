@@ -109,7 +109,7 @@ def heat_map(worst: Mapping[str, np.ndarray]) -> str:
     figure, plots = axes(3.4 * len(shown), 3, len(shown))
     figure.set_layout_engine("constrained")
     for plot, image, (name, array) in zip(plots, images, shown, strict=True):
-        how = {"cmap": "magma"} if name == "difference" else one
+        how = {"cmap": "magma", "vmin": 0} if name == "difference" else one
         shape = "equal" if 1 / 3 < image.shape[0] / image.shape[1] < 3 else "auto"
         drawn = plot.imshow(image, aspect=shape, interpolation="nearest", **how)
         plot.set_title(f"{name} {tuple(array.shape)}", fontsize=9)

@@ -10,7 +10,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from rich.table import Table
+
 from .. import files
+from ..console import console as terminal
 from .mistakes import Case, pair, select
 from .model import Divergence
 
@@ -134,40 +137,46 @@ def rows(names: Sequence[str] = (), seed: int = 0) -> Iterator[Row]:
 
 def run(names: Sequence[str] = (), json_file: str | Path | None = None, seed: int = 0) -> Score:
     """Judge the cases with a live progress line, print the score, and write it if asked."""
-    from rich.console import Console
     from rich.progress import track
 
-    console = Console()
+    console = terminal(highlight=False)
     chosen = select(list(names))
     found = [judge(case, seed) for case in track(chosen, "Port mistakes", console=console, transient=True)]
     score = Score(tuple(found))
     console.print(table(score))
-    for word, value in score.shares.items():
-        sign = "at most" if TARGETS[word] == 0 else "at least"
-        console.print(f"{word:>13}: {value:7.1%}   ({sign} {TARGETS[word]:.0%} wanted)")
+    for line in (*short(score), *shares(score)):
+        console.print(line, markup=False)
     if json_file:
         files.write(json_file, json.dumps(score.to_json(), indent=1))
     return score
 
 
-def table(score: Score):
-    """All rows, those that fall short marked."""
-    from rich.table import Table
-
+def table(score: Score) -> Table:
+    """A line for every case, no wider than a small terminal; what falls short is marked."""
     faults = sum(bool(r.planted) for r in score.rows)
-    made = Table(title=f"{faults} planted faults, {len(score.rows) - faults} correct ports", title_justify="left")
-    for word in ("case", "planted", "verdict", "located", "cause", "said first", "found", "s"):
-        made.add_column(word, justify="right" if word in ("found", "s") else "left", no_wrap=word != "said first")
+    counts = ((faults, "planted fault"), (len(score.rows) - faults, "correct port"))
+    title = ", ".join(f"{n} {word}{'s' * (n != 1)}" for n, word in counts)
+    made = Table(title=title, title_justify="left", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for word in ("", "case", "planted", "verdict"):
+        made.add_column(word, justify="left", overflow="fold")
     for r in score.rows:
-        ticks = [("yes" if yes else "[red]no[/]") if r.planted else "" for yes in (r.located, r.confirmed)]
-        cells = (
-            r.name,
-            r.planted or "[dim]correct[/]",
-            r.verdict,
-            *ticks,
-            r.said,
-            str(r.divergences),
-            f"{r.seconds:.1f}",
-        )
-        made.add_row(*cells, style="" if r.good else "yellow")
+        mark, style = ("ok", "") if r.good else ("no", "yellow")
+        made.add_row(mark, r.name, r.planted or "[dim]nothing[/]", r.verdict, style=style)
     return made
+
+
+def short(score: Score) -> Iterator[str]:
+    """What was said of the cases that fall short."""
+    for r in score.rows:
+        if not r.good:
+            missed = [word for word, yes in (("place", r.located), ("cause", r.confirmed)) if r.planted and not yes]
+            what = f"{r.planted} planted, {' and '.join(missed)} not found" if r.planted else "a correct port"
+            yield f"{r.name}: {what}; {r.verdict}, said first: {r.said}"
+
+
+def shares(score: Score) -> Iterator[str]:
+    """The shares, with what is wanted of each; a share of no case says so."""
+    for word, value in score.shares.items():
+        sign = "at most" if TARGETS[word] == 0 else "at least"
+        figure = "no case" if value != value else f"{value:.1%}"
+        yield f"{word:>13}: {figure:>7}   ({sign} {TARGETS[word]:.0%} wanted)"

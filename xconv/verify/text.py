@@ -29,9 +29,13 @@ def page(report: Report, width: int = 100) -> str:
     return "\n".join(line.rstrip() for line in out.getvalue().splitlines())
 
 
-def show(report: Report, console: Console | None = None) -> None:
-    """Print the first page, in colour where the terminal has it."""
-    (console or terminal(highlight=False)).print(rendered(report))
+def show(report: Report) -> None:
+    """Print the first page: in colour on a terminal that has it, else plain and with no line folded."""
+    console = terminal(highlight=False)
+    if console.is_terminal:
+        console.print(rendered(report))
+    else:
+        print(page(report, console.width))
 
 
 def rendered(report: Report) -> RenderableType:
