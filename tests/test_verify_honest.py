@@ -59,7 +59,7 @@ def squeezed():
     )
 
 
-@pytest.mark.parametrize("batch, probe", [(1, "default"), (2, "batch 1")])
+@pytest.mark.parametrize(("batch", "probe"), [(1, "default"), (2, "batch 1")])
 def test_a_batch_of_one_that_squeeze_drops_is_told_as_that(batch, probe):
     report = verify(*squeezed(), (batch, 3, 9, 9))
     assert causes(report) == [("layout.shape", True, probe)]
@@ -101,7 +101,7 @@ def dead(bias):
 
 
 @pytest.mark.parametrize(
-    "bias, cap, verdict, cause",
+    ("bias", "cap", "verdict", "cause"),
     [
         ("constant", 6, "different", [("activation.cap", True, "random weights")]),
         ("constant", None, "equivalent", []),  # random weights bring it to life

@@ -145,6 +145,7 @@ CAUSES: dict[str, str] = {
     "optimizer.initial": "moments or accumulators start at another value",
     "optimizer.trainable": "a weight is trained on one side only",
     "dropout.rate": "dropout has another rate in training",
+    "dropout.missing": "a dropout, or another layer that is random in training, is missing on one side",
     "gradient.stopped": "a gradient is stopped (detach, stop_gradient) on one side only",
     "gradient.frozen_statistics": "one side trains on running statistics, the other on the batch's",
 }

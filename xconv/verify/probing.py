@@ -62,14 +62,29 @@ def _mended(case: Case, result: Result, inputs: Sequence[np.ndarray], name: str)
     return True
 
 
-def statistics(case: Case, result: Result) -> None:
-    """What inference cannot show of a normalisation: how its statistics move in training."""
-    from .diagnose.norm.momentum.keras import momentum
+def statistics(case: Case, result: Result, xs: Sequence[np.ndarray], told: Sequence[str] = ()) -> None:
+    """What inference cannot show: how the statistics of normalisations move in training, and what dropout drops there.
 
-    found, notes = momentum(result.session)
-    result.notes += notes
-    result.divergences += found
-    result.good &= not found
+    Args:
+        told: causes that the comparison of training has looked for itself.
+    """
+    from .diagnose.norm.momentum.keras import momentum
+    from .training.keras import dropouts as theirs
+    from .training.torch import dropouts as ours
+
+    if "norm.momentum" not in told:
+        found, notes = momentum(result.session)
+        result.notes += notes
+        result.divergences += found
+        result.good &= not found
+    if "dropout.rate" not in told:
+        rates = [ours(case.torch.model, lambda: case.torch.run(xs)), theirs(case.keras.model)]
+        if rates[0] != rates[1]:
+            here, there = (", ".join(f"{rate:g}" for rate in sorted(r)) or "nothing" for r in rates)
+            result.notes.append(
+                f"in training torch drops {here} and Keras {there}: no difference at inference, which is all that was "
+                "compared"
+            )
 
 
 def _runs(case: Case, inputs: Sequence[np.ndarray], training: Any) -> tuple[list[np.ndarray], list[np.ndarray]] | None:
@@ -137,7 +152,9 @@ def _again(
     else:
         alignment = rebound(alignment, T, K)
     again = case.judge(T, K, xs, alignment, transfer, name)
-    if sizes and not again.good and not (true := [d for d in again.divergences if not made_for_its_size(d, again)]):
+    usual = result.session.traces[1]
+    true = [d for d in again.divergences if not (sizes and made_for_its_size(d, again, usual))]
+    if sizes and not again.good and not true:
         result.notes.append(f"probe {name}: this port is made for its size; at another the sides differ")
         return
     if sizes and not again.good:

@@ -98,6 +98,8 @@ def verify(
             alignment, transfer, result = case.otherwise(T, K, xs, alignment, transfer, result)
         result.notes += notes
         result.divergences = [*transfer.findings, *result.divergences]
+        if transfer.findings and result.good:  # mended before the run: what the user's own weights gave is told
+            result.apart = case.apart(list(T.results), list(K.results))
         result.good &= not transfer.findings
         result.blind |= bool(foreign)
         result.life.see(T.results, len(xs[0]))
@@ -107,13 +109,14 @@ def verify(
         clock("compare")
         if probes:
             probe(case, result, xs, seed)
-            statistics(case, result)
             clock("probes")
         alive(result)
         if narrow:
             only_rounding(result, narrow)
         wanted = training or gradients
         findings = train(case, training, gradients, xs, steps, seed, alignment, transfer) if wanted else None
+        if probes:
+            statistics(case, result, xs, findings.looked if findings else ())
         clock("training")
         user(case, result, xs)
         clock("float32")

@@ -2,12 +2,16 @@
 
 from typing import Any
 
-from .model import Divergence, Trace
+from .model import Divergence, Step, Trace
 from .result import Result
 
 
-def made_for_its_size(d: Divergence, result: Result) -> bool:
-    """Is a difference at another size no mistake? A port may pad on purpose for its parity, or name its sizes."""
+def made_for_its_size(d: Divergence, result: Result, usual: Trace) -> bool:
+    """Is a difference at another size no mistake? A port may pad on purpose for its parity, or name its sizes.
+
+    Args:
+        usual: Keras's run at the port's own size.
+    """
     window = d.cause.partition(".")[0] in ("padding", "pooling", "stride", "transposed", "resize", "dilation", "kernel")
     if not d.confirmed or not window:
         return True
@@ -17,6 +21,8 @@ def made_for_its_size(d: Divergence, result: Result) -> bool:
     )
     if step is None:
         return False
+    if _named(step, result.session.traces[1], usual):
+        return True
     if "ceil" in d.cause or (d.torch and "ool" in d.torch.step and d.cause.startswith("padding")):
         ceil = any(
             s.settings.get("ceil_mode") for s in result.session.traces[0].steps if d.torch and s.path == d.torch.path
@@ -27,6 +33,14 @@ def made_for_its_size(d: Divergence, result: Result) -> bool:
     maker = result.session.traces[1].producer(step.inputs[0]) if step.inputs else None
     pads = maker.settings.get("padding") if maker is not None and maker.kind.startswith("ZeroPadding") else None
     return isinstance(pads, tuple | list) and any(isinstance(p, tuple | list) and p[0] != p[1] for p in pads)
+
+
+def _named(step: Step, trace: Trace, usual: Trace) -> bool:
+    """Does a step give the size that it always gives, whatever it is fed?"""
+    there = next((s for s in usual.steps if (s.index, s.path, s.kind) == (step.index, step.path, step.kind)), None)
+    if there is None or step.shapes != there.shapes:
+        return False
+    return any(trace.shapes[a] != usual.shapes[b] for a, b in zip(step.inputs, there.inputs, strict=False))
 
 
 def _multiples_only(step: Any, trace: Trace) -> bool:

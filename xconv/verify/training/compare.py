@@ -27,6 +27,7 @@ class Findings:
     notes: tuple[str, ...] = ()
     compared: Mapping[str, Any] = field(default_factory=dict)
     unproven: tuple[str, ...] = ()  # why training could not be judged, if it could not
+    looked: tuple[str, ...] = ()  # causes that have been looked for at every layer
 
     def __add__(self, other: "Findings") -> "Findings":
         """Both; what has been found already is not listed again."""
@@ -34,7 +35,9 @@ class Findings:
         new = tuple(d for d in other.divergences if (d.cause, d.torch, d.keras) not in known)
         notes = tuple(dict.fromkeys([*self.notes, *other.notes]))
         compared = {**self.compared, **other.compared}
-        return Findings(self.divergences + new, notes, compared, self.unproven + other.unproven)
+        return Findings(
+            self.divergences + new, notes, compared, self.unproven + other.unproven, self.looked + other.looked
+        )
 
 
 @dataclass
@@ -77,8 +80,9 @@ class Comparison:
     def findings(self, unproven: str = "") -> Findings:
         reasons = (unproven,) if unproven and not self.divergences else ()
         return Findings(
-            tuple(self.divergences), tuple(dict.fromkeys(self.notes)), {"training_steps": self.sides.steps}, reasons
-        )
+            tuple(self.divergences), tuple(dict.fromkeys(self.notes)), {"training_steps": self.sides.steps}, reasons,
+            ("dropout.rate", "norm.momentum") if self.runs else (),
+        )  # fmt: skip
 
     def parts(self) -> None:
         """Loss, gradients, optimizer; then all remedies at once must make the sides agree."""
@@ -124,14 +128,18 @@ class Comparison:
             names = ", ".join([*off["torch"], *off["keras"]])
             self.notes.append(f"random layers were switched off for the comparison of training: {names}")
         rates = {side: sorted(found.values()) for side, found in off.items()}
-        if len(rates["torch"]) != len(rates["keras"]) or not np.allclose(rates["torch"], rates["keras"]):
+        alike = len(rates["torch"]) == len(rates["keras"])
+        if not alike or not np.allclose(rates["torch"], rates["keras"]):
+            gaps = np.subtract(rates["torch"], rates["keras"]) if alike else [*rates["torch"], *rates["keras"]]
+            gap = float(np.abs(gaps).max())
             self.add(
-                "inference.dropout",
+                "dropout.rate" if alike else "dropout.missing",
                 "dropout",
                 f"random layers have the rates {rates['torch']} in torch and {rates['keras']} in Keras",
                 "give both sides the same rates",
                 at=(next(iter(off["torch"]), ""), next(iter(off["keras"]), "")),
                 confirmed=True,
+                difference=Difference(gap, gap),
             )
 
     def norm_pairs(self, norms: Mapping[str, Mapping[str, Any]]) -> list[Key]:

@@ -14,7 +14,7 @@ from keras import ops
 from ...frameworks import keras as door
 from ..trace.keras import call
 from .losses import Loss
-from .setup import Key, Setup
+from .setup import Key, Setup, given
 from .updates import Clip, Rule
 
 RATES = ("rate", "stddev", "dropout", "recurrent_dropout")
@@ -54,6 +54,12 @@ def quiet(model: keras.Model, undo: list[Callable[[], None]]) -> dict[str, float
                 undo.append(partial(setattr, layer, word, value))
                 setattr(layer, word, 0.0)
     return found
+
+
+def dropouts(model: keras.Layer) -> set[float]:
+    """The rates of dropout in training of all layers of Keras's own."""
+    rates = (getattr(layer, word, None) for layer in model._flatten_layers() for word in RATES if word != "stddev")
+    return {rate for rate in rates if isinstance(rate, float) and rate}
 
 
 def value_and_gradients(
@@ -288,7 +294,7 @@ def _dense(gradient: Any) -> np.ndarray:
 
 
 def _rule(o: Any, variable: keras.Variable) -> Rule:
-    kind = type(o).__name__
+    kind = given(o, "keras.")
     decay = float(o.weight_decay or 0.0) if o._use_weight_decay(variable) else 0.0
     if kind == "SGD":
         return Rule("sgd", momentum=o.momentum, nesterov=o.nesterov, rate_in_buffer=True, decoupled=decay)

@@ -199,6 +199,9 @@ def relevant(gradient: np.ndarray, outputs: np.ndarray) -> np.ndarray:
 
 
 def apart(a: Any, b: Any) -> float:
-    """The greatest difference, relative to the greatest number."""
+    """The greatest difference, relative to b's greatest number; infinite for another shape, or if b alone is zero."""
     a, b = np.asarray(a), np.asarray(b)
-    return float(np.abs(a - b).max(initial=0) / max(np.abs(b).max(initial=0), 1e-300)) if a.shape == b.shape else np.inf
+    if a.shape != b.shape:
+        return np.inf
+    most, scale = float(np.abs(a - b).max(initial=0)), float(np.abs(b).max(initial=0))
+    return most / scale if scale else (np.inf if most else 0.0)

@@ -11,8 +11,7 @@ DECAY = ("coupled", "decoupled")
 STATEMENTS = {
     "kind": ("optimizer.kind", "the optimizer is {a} in torch and {b} in Keras", "use the same optimizer"),
     "trained": ("optimizer.trainable", "not the same weights are trained", "set trainable (requires_grad) alike"),
-    "clip": ("optimizer.clipping", "gradients are clipped by {a} in torch and by {b} in Keras",
-             "clipvalue= for each number, clipnorm= for each weight, global_clipnorm= for all together"),
+    "clip": ("optimizer.clipping", "gradients are clipped by {a} in torch and by {b} in Keras", "{mend}"),
     "momentum": ("optimizer.momentum", "momentum is {a} in torch and {b} in Keras", "momentum={a}"),
     "beta_1": ("optimizer.momentum", "the first moment decays by {a} in torch and by {b} in Keras", "beta_1={a}"),
     "beta_2": ("optimizer.momentum", "the second moment decays by {a} in torch and by {b} in Keras",
@@ -34,6 +33,8 @@ STATEMENTS = {
                 "initial_accumulator_value={a}"),
 }  # fmt: skip
 
+CLIPS = {"value": ("each number", "clipvalue"), "each": ("the norm of each weight", "clipnorm"),
+         "all": ("the norm of all weights together", "global_clipnorm")}  # fmt: skip
 PLACES = {"corrected": "after the bias correction", "hat": "before it", "outside": "outside the root",
           "inside": "inside the root"}  # fmt: skip
 
@@ -71,8 +72,10 @@ def _word(value: Any) -> str:
 
 def remedy(word: str, cause: str, ours: Sequence[Any], theirs: Sequence[Any]) -> tuple[str, str]:
     """Explanation and remedy of one setting, from its distinct values on either side."""
+    clip = ""
     if word == "clip":
-        a, b = (f"{c.scope} at {c.bound:g}" if c.scope != "none" else "nothing" for c in (ours[0], theirs[0]))
+        a, b = (f"{CLIPS[c.scope][0]} at {c.bound:g}" if c.scope in CLIPS else "nothing" for c in (ours[0], theirs[0]))
+        clip = f"{CLIPS[ours[0].scope][1]}={ours[0].bound:g}" if ours[0].scope in CLIPS else "do not clip"
     elif word in ("decay", "rates"):
         a, b = (", ".join(map(_pair, values)) for values in (ours, theirs))
     else:
@@ -91,7 +94,7 @@ def remedy(word: str, cause: str, ours: Sequence[Any], theirs: Sequence[Any]) ->
         return said, "give both sides the same schedule, counted in the same steps" if "schedule" in cause else (
             f"learning_rate={_pair(ours[0])}")  # fmt: skip
     _, said, mend = STATEMENTS[word]
-    return said.format(a=a, b=b), mend.format(a=a, b=b)
+    return said.format(a=a, b=b), mend.format(a=a, b=b, mend=clip)
 
 
 def _pair(values: Sequence[float]) -> str:

@@ -45,6 +45,12 @@ class Setup:
         return cls(given["optimizer"], given["loss"], before, after, given.get("scheduler"))
 
 
+def given(optimizer: Any, library: str) -> str:
+    """The library's own optimizer that the user's is, or descends from: its formula is held to what is really done."""
+    own = (c for c in type(optimizer).__mro__ if c.__module__.startswith(library))
+    return next(own, type(optimizer)).__name__
+
+
 def place(function: Callable, word: str) -> tuple[str, str]:
     """("file.py:12", the line) where a set-up mentions a word; its first line if it does not."""
     try:

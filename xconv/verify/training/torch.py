@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 import torch
 from torch import nn
+from torch.overrides import TorchFunctionMode
 
 from ...errors import XconvError
 from ...frameworks import torch as door
 from .losses import Loss
-from .setup import Key, Setup
+from .setup import Key, Setup, given
 from .updates import Rule
 
 RANDOM = (nn.modules.dropout._DropoutNd, nn.AlphaDropout)
@@ -57,6 +58,28 @@ def quiet(model: nn.Module, undo: list[Callable[[], None]]) -> dict[str, float]:
             undo.append(partial(setattr, module, "dropout", module.dropout))
             found[path], module.dropout = module.dropout, 0.0
     return found
+
+
+class _Rates(TorchFunctionMode):
+    """Notes the rate of every dropout that a run goes through, a layer's or a function's."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: set[float] = set()
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        kwargs = kwargs or {}
+        if "dropout" in getattr(func, "__name__", ""):
+            self.found.add(float(args[1] if len(args) > 1 else kwargs.get("p", 0.5)))
+        return func(*args, **kwargs)
+
+
+def dropouts(model: nn.Module, run: Callable[[], Any]) -> set[float]:
+    """The rates of dropout in training, of what a run of the model goes through."""
+    with _Rates() as rates:
+        run()
+    inner = (m.dropout for m in model.modules() if isinstance(m, nn.RNNBase | nn.MultiheadAttention))
+    return {rate for rate in (*rates.found, *inner) if rate}
 
 
 class Session:
@@ -180,7 +203,7 @@ class Session:
 
     def rules(self) -> dict[Any, Rule]:
         """What the optimizer says of itself, for every parameter; those it was not given are not trained."""
-        groups, kind = self._groups(), type(self.optimizer).__name__
+        groups, kind = self._groups(), given(self.optimizer, "torch.optim")
         return {
             key: _rule(kind, groups[key]) if key in groups and t.requires_grad else Rule(trained=False)
             for key, t in self.tensors.items()

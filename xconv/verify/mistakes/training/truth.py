@@ -75,6 +75,6 @@ CASES = [
           at=("bn1 conv1", "bn1 act1 conv1")),
     train("norm_frozen_in_keras", "gradient.frozen_statistics", keras={"frozen_norm": True}, at=("bn1", "bn1")),
     train("norm_momentum_in_training", "norm.momentum", keras={"norm_momentum": 0.1}, at=("bn1", "bn1")),
-    train("dropout_of_another_rate", "inference.dropout", torch={"dropout": 0.3}, keras={"dropout": 0.5},
+    train("dropout_of_another_rate", "dropout.rate", torch={"dropout": 0.3}, keras={"dropout": 0.5},
           at=("drop", "drop")),
 ]  # fmt: skip
