@@ -26,7 +26,7 @@ def difference(reference: np.ndarray, other: np.ndarray) -> Difference:
     if not reference.size:
         return Difference(0.0, 0.0)
     with np.errstate(invalid="ignore", over="ignore"):
-        a, b = wide(reference), wide(other)
+        a, b = np.atleast_1d(wide(reference), wide(other))
         apart = np.abs(a - b)
         apart[(a == b) | (np.isnan(a) & np.isnan(b))] = 0.0  # the same infinity, the same nan
         most = float(np.nanmax(apart)) if not np.isnan(apart).all() else float("nan")

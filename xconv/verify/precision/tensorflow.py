@@ -1,9 +1,9 @@
 """TensorFlow's operators in float64: those that meet a float32 tensor, and those that have no kernel for it.
 
 User code makes tensors without a dtype, which are float32, and multiplies them with what the lifted model gives;
-TensorFlow refuses. And on the CPU it has no 3D pooling and no local response normalisation in float64. Both are met
-where every eager operator passes: the narrower tensor is widened, the missing kernel is written with those that there
-are. What has neither is run in float32, and said.
+TensorFlow refuses. And on the CPU it has no 3D pooling, no local response normalisation and nothing with channels first
+in float64. All are met where every eager operator passes: the narrower tensor is widened, the missing kernel is written
+with those that there are, channels are put last and back. What has neither is run in float32, and said.
 """
 
 from collections.abc import Callable, Iterator
@@ -29,9 +29,13 @@ def wide(narrow: set[str]) -> Iterator[None]:
             return type(tree)(cast(leaf, old, new) for leaf in tree)
         return tf.cast(tree, new) if isinstance(tree, tf.Tensor) and tree.dtype == old else tree
 
-    def again(error: Exception, operator: str, call: Callable[[Any, Any], Any], inputs: Any, attributes: Any) -> Any:
+    def again(
+        error: Exception, operator: str, call: Callable[[Any, Any], Any], plain: Callable, inputs: Any, attributes: Any
+    ) -> Any:
         """Call once more as the error asks; the error itself if it asks for nothing of ours."""
         text = str(error)
+        if "NHWC" in text and str(_attributes(attributes).get("data_format")).startswith(("NC", "b'NC")):
+            return channels_last(operator, plain, inputs, attributes)
         if any(words in text for words in MIXED) and "float" in text and "double" in text:
             return call(tf.float32, tf.float64)
         double = any(getattr(x, "dtype", None) == tf.float64 for x in tf.nest.flatten(list(inputs)))
@@ -46,6 +50,9 @@ def wide(narrow: set[str]) -> Iterator[None]:
         def call(old: Any, new: Any) -> Any:
             return fast(context, operator, name, *cast(args, old, new))
 
+        def plain(inputs: Any, flat: Any) -> Any:
+            return fast(context, operator, name, *inputs, *flat)
+
         count = next((i for i, a in enumerate(args) if isinstance(a, str)), len(args))
         try:
             return fast(context, operator, name, *args)
@@ -54,7 +61,7 @@ def wide(narrow: set[str]) -> Iterator[None]:
                 return call(tf.float32, tf.float64) if _mixed(args, tf) else fast(context, operator, name, *args)
             return KERNELS[operator](*args[:count], **_attributes(args[count:]))
         except core._NotOkStatusException as error:
-            return again(error, operator, call, args[:count], args[count:])
+            return again(error, operator, call, plain, args[:count], args[count:])
 
     def quick(handle: Any, device: Any, operator: Any, inputs: Any, attributes: Any, outputs: int) -> Any:
         word = operator.decode() if isinstance(operator, bytes) else operator
@@ -66,10 +73,13 @@ def wide(narrow: set[str]) -> Iterator[None]:
             flat = tuple(leaf for pair in zip(names, changed, strict=True) for leaf in pair)
             return slow(handle, device, operator, cast(list(inputs), old, new), flat, outputs)
 
+        def plain(inputs: Any, flat: Any) -> Any:
+            return slow(handle, device, operator, list(inputs), flat, outputs)
+
         try:
             return slow(handle, device, operator, inputs, attributes, outputs)
         except (core._NotOkStatusException, tf.errors.OpError) as error:
-            result = again(error, word, call, inputs, attributes)
+            result = again(error, word, call, plain, inputs, attributes)
             return result if isinstance(result, list | tuple) else [result]
 
     def quotient(x: Any, y: Any, name: Any = None) -> Any:  # it compares dtypes before any operator does
@@ -91,6 +101,31 @@ def _mixed(args: Any, tf: Any) -> bool:
 
 def _attributes(flat: Any) -> dict[str, Any]:
     return dict(zip((str(n) for n in flat[::2]), flat[1::2], strict=True))
+
+
+def channels_last(operator: str, call: Callable[[Any, Any], Any], inputs: Any, attributes: Any) -> Any:
+    """An operator with channels first by the same one with channels last."""
+    import tensorflow as tf
+
+    at = 2 if operator.startswith("Conv") and "BackpropInput" in operator else 0  # behind the sizes and the filter
+    rank = len(inputs[at].shape)
+    last, back = (0, *range(2, rank), 1), (0, rank - 1, *range(1, rank - 1))
+    names, values = attributes[::2], list(attributes[1::2])
+    for i, (name, value) in enumerate(zip(names, values, strict=True)):
+        if str(name) == "data_format":
+            word = "NHWC" if rank == 4 else "NDHWC"
+            values[i] = word if isinstance(value, str) else word.encode()
+        elif isinstance(value, list | tuple) and len(value) == rank:
+            values[i] = [value[k] for k in last]
+        elif isinstance(value, list | tuple) and len(value) == 2 * rank:  # explicit paddings
+            values[i] = [value[2 * k + side] for k in last for side in (0, 1)]
+    given = list(inputs)
+    given[at] = tf.transpose(given[at], last)
+    if at:
+        given[0] = tf.gather(given[0], last)
+    answer = call(given, tuple(leaf for pair in zip(names, values, strict=True) for leaf in pair))
+    found = answer[0] if isinstance(answer, list | tuple) else answer
+    return tf.transpose(found, back)
 
 
 def _pool3d(pool: str) -> Callable[..., Any]:
