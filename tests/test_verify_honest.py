@@ -137,3 +137,55 @@ def test_a_pair_that_no_rule_carries_is_a_bad_argument():
     other = theirs(K.Conv2D(4, 3, name="a"), K.BatchNormalization(epsilon=1e-5, name="b"))
     with pytest.raises(XconvError, match=r"a=b: no rule carries torch's a \(Conv2d\) to Keras's b"):
         verify(net, other, SHAPE, names={"a": "b"})
+
+
+def test_a_record_tells_the_first_place_and_what_it_hides_and_is_not_made_of_a_model_that_is_random(tmp_path):
+    from xconv.verify.record import compare_files, write
+
+    def net(noise=0.0):
+        return ours(lambda m, x: F.relu(m.b(F.relu(m.a(F.pad(x, (1, 1, 1, 1)))))) + noise * torch.randn(1), a=conv(),
+                    b=nn.BatchNorm2d(4))  # fmt: skip
+
+    def other(epsilon=1e-5, last=0.0):
+        normal = K.BatchNormalization(epsilon=epsilon, name="b")
+        return theirs(K.ZeroPadding2D(1), K.Conv2D(4, 3, name="a"), K.ReLU(), normal, K.ReLU(), K.Rescaling(1.0, last))
+
+    write(net(), tmp_path / "torch.xtrace", SHAPE, None)
+    found = {}
+    for name, changes in {"right": {}, "norm": {"epsilon": 1e-3}, "end": {"last": 1.0}}.items():
+        file = tmp_path / f"{name}.xtrace"
+        write(lambda changes=changes: other(**changes), file, SHAPE, None, weights=tmp_path / "torch.xtrace")
+        found[name] = compare_files(tmp_path / "torch.xtrace", file)
+    assert found["right"].verdict == "equivalent"
+    assert found["right"].compared["weights"] == 6
+    assert [d.keras.path.rpartition("/")[2] for d in found["norm"].divergences] == ["b"]  # not the padded a
+    assert "normal = K.BatchNormalization" in found["norm"].divergences[0].keras.code
+    assert "all layers in front of it agree" in found["end"].divergences[0].explanation
+    with pytest.raises(XconvError, match="random at inference"):
+        write(net(noise=0.1), tmp_path / "random.xtrace", SHAPE, None)
+    assert not (tmp_path / "random.xtrace").exists()
+
+
+def test_dropout_that_one_side_lacks_is_noted_and_counts_where_training_is_compared():
+    net = ours(lambda m, x: m.b(F.dropout(F.relu(m.a(x)), 0.3, m.training).flatten(1)), a=conv(), b=nn.Linear(196, 3))
+    other = theirs(K.Conv2D(4, 3), K.ReLU(), K.Dropout(0.3), K.Flatten(), K.Dense(3))
+    lacking = theirs(K.Conv2D(4, 3), K.ReLU(), K.Flatten(), K.Dense(3))
+    notes = {name: verify(net, k, SHAPE, probes=True).notes for name, k in (("same", other), ("none", lacking))}
+    assert not any("drops" in note for note in notes["same"])
+    assert any("torch drops 0.3 and Keras nothing" in note for note in notes["none"])
+
+
+def norms(*momentums):
+    layers = [K.BatchNormalization(epsilon=1e-5, **({} if m is None else {"momentum": m})) for m in momentums]
+    return theirs(*layers)
+
+
+@pytest.mark.parametrize(
+    ("momentums", "verdict"), [((None, None), "equivalent"), ((0.9, 0.9), "equivalent"), ((0.9, None), "different")]
+)
+def test_a_momentum_that_one_of_several_layers_lacks_was_forgotten(momentums, verdict):
+    net = ours(lambda m, x: m.b(m.a(x)), a=nn.BatchNorm2d(3), b=nn.BatchNorm2d(3))
+    report = verify(net, norms(*momentums), SHAPE)
+    assert report.verdict == verdict
+    if verdict == "different":
+        assert causes(report) == [("norm.momentum", True, "training statistics")]

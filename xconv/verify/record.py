@@ -6,9 +6,10 @@ that layers with weights were fed and gave. It holds no code and nothing pickled
 
 import io
 import json
+import sys
 import zipfile
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,11 +20,14 @@ from ..carry import Leaf
 from ..errors import TransferError, XconvError
 from ..rules import Rule, flattened
 from .align import align
-from .diagnose import place
+from .chance import same
+from .compare import PADS
+from .diagnose import last, place
 from .holders import Holder, carry_part, holders, row_for
 from .inputs import draw, keras_layouts
 from .match import AGREE_OUTPUT, channels, difference, laid_out, output_move, scrambled
-from .model import Difference, Divergence, Ref, Report, Step, Trace, Verdict
+from .model import Depth, Difference, Divergence, Ref, Report, Step, Trace, Verdict
+from .result import Life
 from .transfer import flat_before
 
 VERSION = 1
@@ -48,16 +52,19 @@ def write(
     """Run a model once in float64 and write the run down.
 
     Raises:
-        XconvError: if the model cannot be run, or the weights of the other archive do not fit.
+        XconvError: if the model cannot be run, is random at inference or holds NaN, or the weights of the other archive
+            do not fit.
     """
     from ..frameworks import side_of
+    from .run import finite
 
     try:
         kind = side_of(model)
     except XconvError:
         if not callable(model):
             raise
-        model = model()
+        with _lines():
+            model = model()
         kind = side_of(model)
     with ExitStack() as stack:
         if kind == "torch":
@@ -80,6 +87,12 @@ def write(
             _carry(read(weights), held, s, trace, kind)
             trace = s.trace(fed)
             held = holders(trace, s.weights_of)
+        finite(s, held)
+        if not same(s.run(fed, False), trace.results):
+            raise XconvError(
+                f"the {kind} model gives other outputs when it is run again on the same inputs: it is random at "
+                "inference, and a record of one run proves nothing"
+            )
         machine = s.machine(trace, fed)
         keep = {
             *trace.inputs,
@@ -89,6 +102,15 @@ def write(
         values = {v: machine.value(v) for v in sorted(keep)}
         leaves = [Leaf(h.path, h.kind, {n: s.to_numpy(w) for n, w in h.weights.items()}) for h in held]
     _save(out, trace, values, leaves, held, found, xs)
+
+
+def _lines() -> AbstractContextManager:
+    """Notes the user's line that makes each Keras layer, where there is Keras."""
+    if "keras" not in sys.modules:
+        return nullcontext()
+    from .load.keras import made
+
+    return made()
 
 
 class _Vocabulary:
@@ -249,25 +271,39 @@ def compare_files(a: Path, b: Path) -> Report:
         )
     worst, good = Difference(0.0, 0.0), True
     for x, y in zip(torch.trace.results, keras.trace.results, strict=False):
-        move = output_move(x, y, keras.layout)
-        apart = difference(move(x), y) if move else Difference(float("inf"), float("inf"))
+        apart = _outputs(x, y, keras.layout)
         good &= apart.max_rel <= AGREE_OUTPUT
         worst = max(worst, apart, key=lambda d: d.max_rel)
     if len(torch.trace.results) != len(keras.trace.results):
         raise XconvError(f"torch gave {len(torch.trace.results)} outputs, Keras {len(keras.trace.results)}")
-    divergences = [] if good else _parted(found, torch, keras)
+    divergences, hidden = ([], 0) if good else _parted(found, torch, keras)
+    if hidden:
+        notes.append(
+            f"what follows from these places was not judged (layers: {hidden}): a record does not show whether more is "
+            "wrong there"
+        )
     if divergences:
         notes.append(
             "recorded runs tell where the sides part, not why: a cause is proven by running a model with its remedy. "
             "Where both can be loaded, `xconv verify TORCH KERAS --inputs x.npz` names the causes"
         )
     alone = {"torch": tuple(h.path for h in found.torch_alone), "keras": tuple(h.path for h in found.keras_alone)}
-    verdict = Verdict.DIFFERENT if not good else Verdict.UNPROVEN if any(alone.values()) else Verdict.EQUIVALENT
+    life = Life()
+    life.see(torch.trace.results, len(torch.inputs[0]))
+    if good and life.none:
+        notes.append("the outputs are the same for every sample: what never moves shows nothing")
+    proven = not any(alone.values()) and not life.none
+    verdict = Verdict.DIFFERENT if not good else Verdict.EQUIVALENT if proven else Verdict.UNPROVEN
     return Report(
-        verdict, compared={"weights": len(found.pairs), "steps": len(found.pairs), "outputs": len(torch.trace.results),
-                           "probes": ["recorded"]},
+        verdict,
+        compared={"weights": sum(len(k.weights) for _, k in found.pairs), "steps": len(found.pairs),
+                  "outputs": len(torch.trace.results), "probes": ["recorded"]},
         output=worst, divergences=tuple(divergences), unmatched=alone, notes=tuple(notes),
         pairs=tuple((t.path, k.path) for t, k in found.pairs), names=(str(a), str(b)),
+        depth=tuple(
+            Depth(t.path, k.path, k.kind, _apart(torch.values.get(o), keras.values.get(v)).max_rel)
+            for t, k in found.pairs for o, v in zip(t.step.outputs[:1], k.step.outputs[:1], strict=True)
+        ),
     )  # fmt: skip
 
 
@@ -289,33 +325,58 @@ def _unequal(found: Any, torch: Recorded, keras: Recorded) -> list[str]:
     return names
 
 
-def _parted(found: Any, torch: Recorded, keras: Recorded) -> list[Divergence]:
-    """Layers fed alike that give otherwise, and layers fed otherwise though all before them agree."""
+def _parted(found: Any, torch: Recorded, keras: Recorded) -> tuple[list[Divergence], int]:
+    """Layers fed alike that give otherwise, layers fed otherwise though all before them agree, and outputs behind
+    layers that agree; and how many layers could not be judged, since they follow from one of those.
+    """
     listed: list[Divergence] = []
     wrong: set[int] = set()  # Keras values that differ, or follow from one that does
-    by_step = {s.index: (t, a) for t, k in found.pairs for s, a in zip(k.steps, t.steps, strict=False)}
+    hidden = 0
+    by_step = {s.index: a for t, k in found.pairs for s, a in zip(k.steps, t.steps, strict=False)}
     for step in keras.trace.steps:
         echo = not wrong.isdisjoint(step.inputs)
-        if step.index in by_step:
-            _, ours = by_step[step.index]
-            fed = _alike(torch.values.get(ours.inputs[0]), keras.values.get(step.inputs[0]), ours)
-            gave = _alike(torch.values.get(ours.outputs[0]), keras.values.get(step.outputs[0]), ours)
-            if (not fed and not echo) or (fed and not gave):
-                how = "gives other values for equal input" if fed else "is given other values"
-                listed.append(
-                    Divergence(
-                        place(ours),
-                        place(step),
-                        _apart(torch.values.get(ours.outputs[0]), keras.values.get(step.outputs[0])),
-                        "recorded",
-                        explanation=f"cause not identified: {step.name} {how}; "
-                        "`xconv verify TORCH KERAS` on the live models names one",
-                    )
-                )
-            echo = not gave
+        ours = by_step.get(step.index)
+        if ours is not None:
+            ends = torch.values.get(ours.outputs[0]), keras.values.get(step.outputs[0])
+            fed = _alike(torch.values.get(ours.inputs[0]), keras.values.get(_before_pads(keras, step.inputs[0])), ours)
+            if _alike(*ends, ours):
+                echo = False
+            elif fed or not echo:
+                how = "gives other values for equal input" if fed else "is given other values, or gives them"
+                listed.append(_unexplained(ours, step, _apart(*ends), f"{step.name} {how}"))
+                echo = True
+            else:
+                hidden += 1
         if echo:
             wrong.update(step.outputs)
-    return listed
+    for a, b in zip(torch.trace.outputs, keras.trace.outputs, strict=False):
+        x, y = torch.values[a], keras.values[b]
+        if b not in wrong and _outputs(x, y, keras.layout).max_rel > AGREE_OUTPUT:
+            ours, theirs = last(torch.trace, a), last(keras.trace, b)
+            behind = theirs.name if theirs is not None else "the inputs"
+            said = f"all layers in front of it agree, the output at {behind} does not"
+            listed.append(_unexplained(ours, theirs, _apart(x, y), said))
+    return listed, hidden
+
+
+def _outputs(x: np.ndarray, y: np.ndarray, layout: str) -> Difference:
+    move = output_move(x, y, layout)
+    return difference(move(x), y) if move else Difference(float("inf"), float("inf"))
+
+
+def _unexplained(ours: Step | None, theirs: Step | None, apart: Difference, said: str) -> Divergence:
+    return Divergence(
+        place(ours), place(theirs), apart,
+        explanation=f"cause not identified: {said}; `xconv verify TORCH KERAS` on the live models names one",
+    )  # fmt: skip
+
+
+def _before_pads(recorded: Recorded, value: int) -> int:
+    """What a value was before the paddings in front of it, if that was recorded."""
+    before = value
+    while (step := recorded.trace.producer(before)) is not None and step.kind in PADS:
+        before = step.inputs[0]
+    return before if before in recorded.values else value
 
 
 def _apart(a: np.ndarray | None, b: np.ndarray | None) -> Difference:

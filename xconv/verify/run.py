@@ -119,6 +119,8 @@ def verify(
             statistics(case, result, xs, findings.looked if findings else ())
         clock("training")
         user(case, result, xs)
+        if transfer.findings:  # what was mended before the run is not what users see
+            result.figure = {}
         clock("float32")
     report = assembled(result, clock.seconds, mode, (T, K), alignment, transfer, findings)
     return described(report, (torch_model, keras_model), (ours, theirs), xs, seed)
