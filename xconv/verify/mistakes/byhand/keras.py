@@ -135,6 +135,22 @@ def First(permuted=True):
     return Model(image, Tensordot(name="fc")(x))
 
 
+def Planes():
+    """Channels first throughout, which TensorFlow runs on a CPU in float32 only."""
+    first = {"data_format": "channels_first"}
+    image = Input((3, 20, 30))
+    x = layers.ZeroPadding2D(2, name="pad", **first)(image)
+    x = layers.Conv2D(6, 5, 2, use_bias=False, name="conv", **first)(x)
+    x = layers.ReLU(name="relu")(layers.BatchNormalization(axis=1, epsilon=1e-5, name="bn")(x))
+    x = layers.MaxPooling2D(2, name="max", **first)(x)
+    x = layers.Conv2D(6, 3, padding="same", groups=2, activation="relu", name="grouped", **first)(x)
+    x = layers.AveragePooling2D(2, 1, name="mean", **first)(x)
+    x = layers.DepthwiseConv2D(3, name="depth", **first)(x)
+    x = layers.ZeroPadding2D(((1, 0), (0, 1)), name="corner", **first)(x)
+    x = layers.Conv2DTranspose(4, 2, 2, activation="relu", name="up", **first)(x)
+    return Model(image, layers.Dense(5, name="head")(layers.Flatten(name="flat")(x)))
+
+
 def Branches():
     image = Input((8, 9, 4))
     x = layers.Conv2D(4, 3, padding="same", activation="relu", name="merged")(image)

@@ -121,6 +121,22 @@ class First(nn.Module):
         return self.fc(torch.tanh(self.conv(x)).flatten(1))
 
 
+class Planes(nn.Module):
+    """Every sort of layer that has a layout."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv, self.bn = nn.Conv2d(3, 6, 5, 2, padding=2, bias=False), nn.BatchNorm2d(6)
+        self.groups, self.depth = nn.Conv2d(6, 6, 3, padding=1, groups=2), nn.Conv2d(6, 6, 3, groups=6)
+        self.up = nn.ConvTranspose2d(6, 4, 2, 2)
+        self.head = nn.Linear(4 * 6 * 10, 5)
+
+    def forward(self, x):
+        x = F.max_pool2d(F.relu(self.bn(self.conv(x))), 2)
+        x = F.avg_pool2d(F.relu(self.groups(x)), 2, 1)
+        return self.head(F.relu(self.up(F.pad(self.depth(x), (0, 1, 1, 0)))).flatten(1))
+
+
 class Branches(nn.Module):
     """Three branches that inference can do as one convolution (RepVGG)."""
 

@@ -11,6 +11,7 @@ NETS = {
     "Cells": Net(((2, 6, 5),), layout="same"),
     "First": Net(((2, 3, 4, 4),), layout="same"),
     "Branches": Net(((2, 4, 8, 9),)),
+    "Planes": Net(((2, 3, 20, 30),), layout="same"),
 }
 
 CASES = [
@@ -21,6 +22,7 @@ CASES = [
          also=("layer.kind",)),
     Case("function_norm_epsilon", "Frozen", "norm.epsilon", keras={"epsilon": 1e-3}, at=("conv2", "bn2 two")),
     Case("stacked_cells", "Cells"),
+    Case("channels_first_throughout", "Planes"),
     Case("flatten_left_channels_last", "First", keras={"permuted": False}, note="the kernel behind it is permuted"),
     Case("tied_by_function", "Tied", note="the decoder's matrices are the encoder's, transposed by either side"),
     Case("token_matrix_by_einsum", "Tokens", note="and a convolution as a sum over its taps"),
