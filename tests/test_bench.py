@@ -4,11 +4,13 @@ import json
 import subprocess
 import sys
 from dataclasses import replace
+from io import StringIO
 
 import numpy as np
 import pytest
+from rich.console import Console
 
-from xconv.bench import cases, contenders, figures, machine, report
+from xconv.bench import cases, claims, contenders, figures, machine, plots, report, session
 from xconv.bench.compare import changes
 from xconv.bench.suite import Method, Task, rows_of, stock_folder
 from xconv.bench.work import Ready, sampled
@@ -162,6 +164,62 @@ def test_stock_versions_are_of_blocks_and_in_both_frameworks():
     found = {room: {name for name in blocks() if f"\ndef {name}(" in text} for room, text in texts.items()}
     assert found["torch"] == found["keras"]
     assert len(found["torch"]) >= 25
+
+
+def run_of(rows, **changed):
+    """A finished run of these rows."""
+    here = {**machine.machine(1, ""), "load": 0.5}
+    plan = session.Plan([], some("torch", "openvino"), METHOD, "", False, True, ("cpu",))
+    ceilings = {("cpu", "float32"): figures.Ceiling(1e9, 1e9)}
+    return replace(session.Run(here, plan, ceilings, rows, seconds=1.0), **changed)
+
+
+def printed(show, *args):
+    out = Console(file=StringIO(), width=200, color_system=None)
+    show(*args, out)
+    return out.file.getvalue()
+
+
+TIMED = {"median": 162e-6, "lower": 48e-6, "upper": 345e-6, "runs": 9, "repeats": 2, "check": "agree"}
+
+
+def test_quartiles_stand_beside_every_median_on_the_terminal_and_on_the_cards():
+    run = run_of([row(**TIMED), row(contender="openvino", **TIMED | {"median": 2e-4, "lower": 2e-4, "upper": 2e-4})])
+    told = printed(report.print_times, run)
+    assert "0.162" in told
+    assert "0.048..0.345" in told
+    assert "quartiles below" in " ".join(told.split())
+    assert "~" not in told
+    page = report.to_html(run)
+    assert page.count("0.048..0.345") == 2  # on the card and in the table of all rows
+    widths = plots.bars(run)[0]["rows"][0]
+    assert (round(widths["width"]), round(widths["lower"]), round(widths["spread"])) == (47, 14, 86)
+
+
+def test_a_ratio_of_times_is_not_told_as_a_speed():
+    old = {"machine": run_of([]).machine | {"load": 2.7}, "rows": [row(median=1.0)]}
+    told = printed(report.print_changes, run_of([row(median=0.3, turns=(0.3, 0.3, 0.3))]), old)
+    assert "faster conv/3x3 forward torch ours cpu float32: 0.30 of the time before" in told
+    assert "load at the start: 2.7 then, 0.5 now; under another load" in told
+    assert "under another load" not in report.loads({"load": 0.4}, {"load": 0.5})
+
+
+def test_marks_and_letters_of_the_plots_are_large_enough(monkeypatch):
+    seen = []
+    monkeypatch.setattr(plots, "svg", lambda figure: seen.append(figure) or "<svg")
+    plots.drawn(run_of([row(**TIMED, share=0.1, bound="arithmetic")]))
+    for figure in seen:
+        assert figure.get_size_inches()[0] * 72 < 500  # points: not made smaller in a column of the page
+        assert min(c.get_sizes()[0] for c in figure.axes[0].collections) >= 36
+
+
+def test_a_share_of_no_speed_up_is_no_number():
+    pair = [
+        row(group="same", **TIMED | {"floors": (1.0,)}),
+        row(group="same", contender="torch", **TIMED | {"floors": (1.0,)}),
+    ]
+    told = printed(claims.print_claims, pair)
+    assert "nan" not in told
 
 
 def test_sampled_places_are_the_same_for_equal_sizes():

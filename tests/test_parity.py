@@ -5,16 +5,19 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from io import StringIO
 from subprocess import PIPE
 
 import numpy as np
 import onnx
 import pytest
+from rich.console import Console
 
-from xconv.block import Case, block
+from xconv.block import Case, block, blocks
 from xconv.blocks.conv.spec import Config
+from xconv.equivalences import equivalences
 from xconv.parity import engines, report, suite, train, work
-from xconv.parity.checks import AGREE, DIFFER, UNPROVEN, Row, Subject, compare, unlike
+from xconv.parity.checks import AGREE, DIFFER, FRESH, UNPROVEN, Row, Subject, compare, unlike
 from xconv.parity.suite import Gap, Task, rows_of, with_gaps
 
 ENGINES = [engines.ENGINES[name] for name in ("torch", "tensorflow", "reference")]
@@ -209,6 +212,52 @@ def test_a_gap_explains_what_fails_and_is_refuted_by_what_agrees():
 def test_the_exit_status_tells_the_three_verdicts_apart():
     assert [report.status([row(s)]) for s in (AGREE, DIFFER, UNPROVEN)] == [0, 1, 3]
     assert report.status([]) == 3
+
+
+def made(**changed):
+    plain = Row("conv", "a", "outputs", "torch", "float64", "random", AGREE, 10, 1e-16, 1e-16, 1e-15, 0.1)
+    return replace(plain, **changed)
+
+
+LACKS = [
+    made(case=case, engine="openvino", check="all", status=UNPROVEN, compared=0, max_abs=0.0, max_rel=0.0, allowed=0.0,
+         worst=0.0, reason=f"openvino is listed without float64, and indeed its error is {k}e+06 of what is allowed")
+    for k, case in enumerate("abcdefgh")
+]  # fmt: skip
+
+
+def test_equal_unproven_rows_are_one_line_and_each_difference_is_its_own():
+    lines = report.odd([made(), *LACKS, made(case="x", status=DIFFER, worst=3.0), made(case="y", status=DIFFER)])
+    assert [len(line.rows) for line in lines] == [1, 1, 8]
+    assert lines[2].what == "conv/a, conv/b, conv/c and 5 more"
+    assert lines[2].said.startswith("openvino is listed without float64")
+    out = Console(file=StringIO(), width=300, color_system=None)
+    report.print_table([made(), *LACKS], 1.0, out)
+    assert out.file.getvalue().count("is listed without") == 1
+
+
+def test_what_was_not_compared_has_no_figures():
+    fresh = made(check=FRESH, max_abs=1.29, worst=0.0, allowed=0.0)
+    assert [r.ratio for r in (made(), LACKS[0], fresh)] == [0.1, None, None]
+    by_check = {line["name"]: line["worst"] for line in report.summary([made(), LACKS[0], fresh], "check")}
+    assert by_check == {"outputs": 0.1, "all": None, FRESH: None}
+    page = report.to_html([LACKS[0], fresh], 1.0)
+    assert "0.0e+00" not in page
+    assert "0.00" not in page
+    assert "as two fresh models must" in page
+
+
+def test_the_page_opens_with_a_verdict_and_names_its_blocks():
+    page = report.to_html([made(), *LACKS], 1.0)
+    assert '<h1><span class="badge unproven">unproven</span>Parity of conv across frameworks</h1>' in page
+    assert "All that was compared agrees; 8 rows are unproven." in page
+    assert [report.verdict(rows)[0] for rows in ([made()], LACKS, [made(status=DIFFER), *LACKS], [])] == [
+        AGREE, UNPROVEN, DIFFER, UNPROVEN,
+    ]  # fmt: skip
+    assert report.title([made(block=name) for name in {**blocks(), **equivalences()}]).startswith(
+        "Parity of every block"
+    )
+    assert "5 of" in report.title([made(block=name) for name in list(blocks())[:5]])
 
 
 def dies():

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..block import Case, block, blocks
+from ..console import figure
 from .cases import sized
 from .figures import Ratio, Row, ratio
 from .suite import Task
@@ -116,7 +117,8 @@ def print_claims(rows: Sequence[Row], out) -> None:
     """Promised and measured speed-up, by claim and engine."""
     from rich.table import Table
 
-    table = Table(title="The literature's claims: the convolution / the cheaper block", title_justify="left")
+    title = "The literature's claims: the convolution / the cheaper block; above 1 the cheaper one is faster"
+    table = Table(title=title, title_justify="left")
     for name in ("claim", "step", "engine", "parameters", "multiply-adds", "time (range)", "arrived", "why not more"):
         table.add_column(name, justify="left" if name in ("claim", "step", "engine", "why not more") else "right")
     for claim in claims_of(rows):
@@ -124,7 +126,7 @@ def print_claims(rows: Sequence[Row], out) -> None:
         table.add_row(
             claim.name, cheap.step, f"{cheap.contender} {cheap.device}", f"{claim.parameters:.1f}x",
             f"{claim.multiply_adds:.1f}x",
-            f"{claim.time.value:.2f}x ({claim.time.lower:.2f}..{claim.time.upper:.2f})", f"{claim.arrived:.0%}",
+            f"{claim.time.value:.2f}x ({claim.time.lower:.2f}..{claim.time.upper:.2f})", figure(claim.arrived, ".0%"),
             claim.why,
         )  # fmt: skip
     out.print(table)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..copying import processors
-from ..parity.report import machine as basics
+from ..machine import machine as basics
 
 SAME = ("processor", "cores", "threads", "gpu", "platform")  # what two runs must have in common
 

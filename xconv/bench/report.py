@@ -1,7 +1,6 @@
 """A run as tables in the terminal, as JSON, and as one self-contained HTML file with plots."""
 
 import json
-import sys
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -11,8 +10,10 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from ..errors import XconvError, need
+from ..console import console, figure
+from ..errors import XconvError
 from ..files import write
+from ..page import page
 from ..parity.checks import AGREE, DIFFER
 from .compare import Change, changes
 from .figures import Ratio, Row, against_stock, geometric_mean, read
@@ -21,11 +22,6 @@ from .session import Plan, Run
 from .tools import print_tools
 
 FORMAT = 1
-
-
-def console() -> Console:
-    """The terminal; a log file is wider than a terminal's 80 columns."""
-    return Console(width=None if sys.stdout.isatty() else 180)
 
 
 def to_json(run: Run) -> str:
@@ -91,7 +87,7 @@ def finish(run: Run, json_path: Path | None, html_path: Path | None, old: dict[s
     if json_path:
         write(json_path, to_json(run))
     if html_path:
-        write(html_path, to_html(run, found))
+        write(html_path, to_html(run, found, old))
     wrong = any(row.check == DIFFER for row in run.rows)
     return 1 if wrong or any(change.slower for change in found) else 0
 
@@ -116,7 +112,8 @@ def print_times(run: Run, out: Console) -> None:
         )  # fmt: skip
         where = run.machine["gpu"] if device == "cuda" else f"{run.plan.method.threads} thread(s)"
         table = Table(
-            title=f"{device} {dtype}, {where}: median ms (share of the ceiling){reaches}", title_justify="left"
+            title=f"{device} {dtype}, {where}: median ms (share of the ceiling), quartiles below{reaches}",
+            title_justify="left",
         )
         for name in ("block / size", "input", "M multiply-adds"):
             table.add_column(name, justify="right" if name[0] == "M" else "left", overflow="fold")
@@ -143,23 +140,28 @@ def print_times(run: Run, out: Console) -> None:
                       f"{row.dtype}: {row.reason} ({row.error:.1e}, allowed {row.allowed:.1e})")  # fmt: skip
 
 
+def quartiles(row: Row) -> str:
+    """Between which times the middle half of all samples lies, in milliseconds."""
+    return f"{row.lower * 1e3:.3g}..{row.upper * 1e3:.3g}"
+
+
 def cell(row: Row | None, best: float) -> str:
-    """Median and share; the fastest is bold, an answer that is not the block's is struck out, `~` marks wide spread."""
+    """Median, share and quartiles; the fastest is bold, an answer that is not the block's is struck out."""
     if row is None or not row.turns:
         return "-"
-    text = f"{row.median * 1e3:.3g}" + ("~" if (row.upper - row.lower) > 0.25 * row.median else "")
     share = f" ({row.share:.0%})" if row.share is not None else ""
-    style = "strike" if row.check == DIFFER else "bold" if row.median <= best * 1.02 else ""
-    return f"[{style}]{text}[/]{share}" if style else f"{text}{share}"
+    style = "strike" if row.check == DIFFER else "bold" if row.median <= best * 1.02 else "none"
+    return f"[{style}]{row.median * 1e3:.3g}[/]{share}\n[dim]{quartiles(row)}[/]"
 
 
 def print_stock(ratios: Sequence[Ratio], out: Console) -> None:
     """Ours over stock, with the range over turns, worst first, and the geometric mean of each contender."""
     if not ratios:
         return
-    table = Table(title="ours / stock, in turns: median (range over turns)", title_justify="left")
-    for name, justify in (("block / size", "left"), ("step", "left"), ("contender", "left"), ("ours ms", "right"),
-                          ("stock ms", "right"), ("ratio", "right"), ("range", "right"), ("", "left")):  # fmt: skip
+    table = Table(title="time of ours / time of stock, in turns: median (range over turns)", title_justify="left")
+    for name, justify in (("block / size", "left"), ("step", "left"), ("contender", "left"),
+                          ("ours ms", "right"), ("stock ms", "right"), ("ours / stock", "right"), ("range", "right"),
+                          ("", "left")):  # fmt: skip
         table.add_column(name, justify=justify)  # type: ignore[arg-type]
     for r in sorted(ratios, key=lambda r: -r.value):
         word = "slower" if r.lower > 1.05 else "faster" if r.faster else ""
@@ -171,10 +173,11 @@ def print_stock(ratios: Sequence[Ratio], out: Console) -> None:
     names = dict.fromkeys((r.over.contender, r.over.device) for r in ratios)
     for name, device in names:
         mine = [r.value for r in ratios if (r.over.contender, r.over.device) == (name, device)]
-        out.print(f"{name} on {device}: geometric mean {geometric_mean(mine):.3f} of {len(mine)}")
-    out.print(f"all: geometric mean {geometric_mean([r.value for r in ratios]):.3f}; "
+        out.print(f"{name} on {device}: ours / stock {geometric_mean(mine):.3f}, the geometric mean of {len(mine)}")
+    out.print(f"all: ours / stock {geometric_mean([r.value for r in ratios]):.3f}, the geometric mean; "
               f"{sum(r.lower > 1.05 for r in ratios)} slower beyond the spread; "
-              f"blocks at 0.7 or less somewhere: {len({r.over.block for r in ratios if r.value <= 0.7})}")  # fmt: skip
+              f"blocks that take 0.7 of stock's time or less somewhere: "
+              f"{len({r.over.block for r in ratios if r.value <= 0.7})}")  # fmt: skip
 
 
 def print_changes(run: Run, old: dict[str, Any], out: Console) -> list[Change]:
@@ -188,12 +191,22 @@ def print_changes(run: Run, old: dict[str, Any], out: Console) -> list[Change]:
     for change in sorted(marked, key=lambda c: -c.ratio):
         word, row = "slower" if change.slower else "faster", change.new
         out.print(
-            f"[bold]{word}[/] {change.ratio:.2f}x (spread {change.spread:.0%}) {row.block}/{row.case} {row.step} "
-            f"{row.contender} {row.version} {row.device} {row.dtype}"
+            f"[bold]{word}[/] {row.block}/{row.case} {row.step} {row.contender} {row.version} {row.device} {row.dtype}"
+            f": {change.ratio:.2f} of the time before (turns lie up to {change.spread:.0%} apart)"
         )
     out.print(f"{len(found)} rows compared with {old['machine']['date']}: {sum(c.slower for c in found)} slower, "
               f"{sum(c.faster for c in found)} faster beyond the spread")  # fmt: skip
+    out.print(loads(old["machine"], run.machine))
     return found
+
+
+def loads(then: dict[str, Any], now: dict[str, Any]) -> str:
+    """What else the machine did at the start of either run."""
+    before, after = (m.get("load") for m in (then, now))
+    if before is None or after is None:
+        return "the load of the machine is not known of both runs"
+    other = "; under another load, times tell of the machine too" if abs(before - after) > 0.5 else ""
+    return f"load at the start: {before:.1f} then, {after:.1f} now{other}"
 
 
 def print_end(run: Run, out: Console) -> None:
@@ -201,16 +214,21 @@ def print_end(run: Run, out: Console) -> None:
     timed = [row for row in run.rows if row.turns]
     checks = Counter(row.check for row in timed)
     m = run.plan.method
+    rest = f"; {left_out(run.skipped)}" if run.skipped else ""
     out.print(
         f"{len(timed)} timings of {len({r.block for r in timed})} blocks by {len({r.contender for r in timed})} "
         f"contenders: {checks[AGREE]} answers agree with float64, {checks[DIFFER]} differ; {m.turns} turns of "
         f"{m.seconds:g} s, {sum(r.runs * r.repeats for r in timed):,} steps; load at the start "
-        f"{run.machine['load']}; {run.seconds:.0f} s" + (f"; {run.skipped} sizes left out" if run.skipped else ""),
+        f"{figure(run.machine['load'], '.1f')}; {run.seconds:.0f} s{rest}",
         style="bold",
     )  # fmt: skip
 
 
-def to_html(run: Run, found: Sequence[Change] = ()) -> str:
+def left_out(sizes: int) -> str:
+    return f"{sizes} {'size' if sizes == 1 else 'sizes'} left out for want of time"
+
+
+def to_html(run: Run, found: Sequence[Change] = (), old: dict[str, Any] | None = None) -> str:
     """One self-contained page.
 
     Raises:
@@ -218,18 +236,19 @@ def to_html(run: Run, found: Sequence[Change] = ()) -> str:
     """
     from . import plots
 
-    jinja2 = need("jinja2", "report")
-    template = jinja2.Template(Path(__file__).with_name("report.html").read_text(), autoescape=True)
     ratios = against_stock(run.rows)
     claims = []
     if run.plan.claims:
         from .claims import claims_of
 
         claims = claims_of(run.rows)
-    return template.render(
-        machine=run.machine, method=run.plan.method, seconds=run.seconds, skipped=run.skipped, ceilings=run.ceilings,
+    return page(
+        "bench/report.html",
+        machine=run.machine, method=run.plan.method, seconds=run.seconds,
+        skipped=left_out(run.skipped) if run.skipped else "", ceilings=run.ceilings,
         timed=[row for row in run.rows if row.turns], untimed=[row for row in run.rows if not row.turns],
-        plots=plots.drawn(run), bars=plots.bars(run), changes=found,
+        plots=plots.drawn(run), bars=plots.bars(run), changes=found, quartiles=quartiles, figure=figure,
+        loads=loads(old["machine"], run.machine) if old else "",
         ratios=sorted(ratios, key=lambda r: -r.value), claims=claims,
         mean=geometric_mean([r.value for r in ratios]), tools=run.tools,
     )  # fmt: skip

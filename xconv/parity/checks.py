@@ -8,6 +8,7 @@ import numpy as np
 
 Arrays = Mapping[str, np.ndarray]
 AGREE, DIFFER, UNPROVEN = "agree", "differ", "unproven"
+FRESH = "fresh models disagree"
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,11 @@ class Row:
     allowed: float = 0.0
     worst: float = 0.0
     reason: str = ""
+
+    @property
+    def ratio(self) -> float | None:
+        """The largest error over its allowance; None where nothing was held to one."""
+        return self.worst if self.compared and self.check != FRESH else None
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)

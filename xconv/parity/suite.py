@@ -18,7 +18,7 @@ from ..dtypes import numpy_dtype
 from ..equivalences import apart, equivalences
 from ..errors import XconvError, one_of
 from . import engines as e
-from .checks import AGREE, DIFFER, UNPROVEN, Row, Subject, held_to, same_bits, unlike
+from .checks import AGREE, DIFFER, FRESH, UNPROVEN, Row, Subject, held_to, same_bits, unlike
 from .train import keras_training, torch_training
 from .work import Answer, Question, allowances, ask, ask_onnx, drawn, write_onnx
 
@@ -156,7 +156,7 @@ def _framework_rows(
     subject: Subject, question: Question, answer: Answer, expected: Answer, allowed: dict[str, dict[str, float]]
 ) -> Iterator[Row]:
     if question.dtype in e.DEFAULT_DTYPES:  # half precision may round small nets' fresh answers together
-        yield unlike(subject, "fresh models disagree", answer.fresh, expected.outputs, allowed["outputs"])
+        yield unlike(subject, FRESH, answer.fresh, expected.outputs, allowed["outputs"])
     yield same_bits(subject, "weights round trip", _arrays(answer.weights), _arrays(question.weights))
     for quantity, arrays in answer.quantities.items():
         if arrays or expected.quantities[quantity]:  # a block without weights has no weight gradients
