@@ -189,3 +189,31 @@ def test_a_momentum_that_one_of_several_layers_lacks_was_forgotten(momentums, ve
     assert report.verdict == verdict
     if verdict == "different":
         assert causes(report) == [("norm.momentum", True, "training statistics")]
+
+
+def test_inputs_that_keras_takes_in_another_order_are_told_as_that():
+    class Two(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.a, self.b = nn.Conv2d(3, 4, 3), nn.Embedding(9, 4)
+
+        def forward(self, picture, words):
+            return self.a(picture).mean((2, 3)) + self.b(words).mean(1)
+
+    def keras_two(swapped):
+        picture, words = keras.Input((9, 9, 3)), keras.Input((5,), dtype="int32")
+        x = K.GlobalAveragePooling2D()(K.Conv2D(4, 3)(picture)), K.GlobalAveragePooling1D()(K.Embedding(9, 4)(words))
+        return keras.Model([words, picture] if swapped else [picture, words], K.Add()(x))
+
+    shapes = [SHAPE, (2, 5)]
+    assert verify(Two(), keras_two(False), shapes).verdict == "equivalent"
+    assert causes(verify(Two(), keras_two(True), shapes)) == [("wiring.input_order", True, "default")]
+
+
+def test_an_axis_is_told_in_both_layouts():
+    report = verify(ours(lambda m, x: m.a(x).softmax(1), a=conv()), theirs(K.Conv2D(4, 3), K.Softmax(axis=1)), SHAPE)
+    said = report.divergences[0]
+    assert said.explanation.startswith(
+        "torch applies softmax(dim=1), which is axis -1 of Keras's layout; Keras softmax("
+    )
+    assert said.remedy.startswith("use softmax(axis=-1)")

@@ -1,6 +1,7 @@
 """The inputs of a run: drawn from one seed, or the user's; and the layout in which the Keras side takes them."""
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import permutations
 from typing import Any
 
 import numpy as np
@@ -40,6 +41,20 @@ def given(inputs: Any) -> Arrays:
     return [a.astype(np.float64) if a.dtype.kind == "f" else a.astype(np.int64) for a in arrays]
 
 
+def order(keras: Any, shapes: Sequence[tuple[int, ...]]) -> list[int]:
+    """Which of torch's inputs is each of Keras's: its own, unless the shapes fit in one other order only."""
+    found, inputs = list(range(len(shapes))), getattr(keras, "inputs", None)
+    if not inputs or len(inputs) != len(shapes) or not 1 < len(shapes) < 6:
+        return found
+
+    def fit(chosen: Sequence[int]) -> bool:
+        both = zip((shapes[i] for i in chosen), (tuple(x.shape) for x in inputs), strict=True)
+        return all(_fits(s, d) or _fits((*s[:1], *s[2:], *s[1:2]), d) for s, d in both)
+
+    others = [list(p) for p in permutations(found) if fit(p)]
+    return others[0] if len(others) == 1 else found
+
+
 def draw(torch: Side, keras: Any, input_shape: Any, inputs: Any, seed: int) -> Arrays:
     """The inputs in torch layout: the user's, else standard normal (integers where a model needs them).
 
@@ -51,7 +66,8 @@ def draw(torch: Side, keras: Any, input_shape: Any, inputs: Any, seed: int) -> A
     shapes = shapes_of(input_shape) or _declared(keras)
     rng = np.random.default_rng(seed)
     top = _vocabulary(torch)
-    kinds = [_integer(keras, i) if keras is not None else _embeds(torch) for i in range(len(shapes))]
+    place = {i: at for at, i in enumerate(order(keras, shapes))}
+    kinds = [_integer(keras, place[i]) if keras is not None else _embeds(torch) for i in range(len(shapes))]
 
     def drawn(kinds: Sequence[bool]) -> Arrays:
         return [
@@ -109,6 +125,8 @@ def keras_layouts(keras: Side, T: Trace, xs: Arrays, layout: str) -> tuple[Trace
     """
     options: list[tuple[str, Callable]] = [("channels_last", _last), ("same", lambda a: a)]
     declared = getattr(keras.model, "inputs", None)
+    taken = order(keras.model, [x.shape for x in xs])
+    xs = [xs[i] for i in taken]
     if layout != "auto":
         options = [o for o in options if o[0] == layout]
     elif declared and len(declared) == len(xs):
@@ -124,10 +142,14 @@ def keras_layouts(keras: Side, T: Trace, xs: Arrays, layout: str) -> tuple[Trace
     for name, move in options:
 
         def arrange(arrays, move=move):
-            return [np.ascontiguousarray(move(np.asarray(a))) for a in arrays]
+            return [np.ascontiguousarray(move(np.asarray(arrays[i]))) for i in taken]
 
         try:
-            return keras.trace(arrange(xs)), arrange, name if layout == "auto" and name == "same" else layout
+            return (
+                keras.trace([np.ascontiguousarray(move(x)) for x in xs]),
+                arrange,
+                name if layout == "auto" and name == "same" else layout,
+            )
         except XconvError as error:
             problem = problem or error
     assert problem is not None

@@ -13,7 +13,7 @@ from .case import Case
 from .depth import Samples
 from .fold import shared
 from .holders import Holder
-from .model import Depth, Report
+from .model import Depth, Difference, Divergence, Place, Report
 from .origin import described
 from .outcome import assembled, first_not_finite
 from .probing import alive, probe, statistics
@@ -65,7 +65,7 @@ def verify(
     clock = Clock()
     ours, theirs = torch_door.instance(torch_model), keras_door.instance(keras_model)
     clock("load")
-    from .inputs import draw, keras_layouts
+    from .inputs import draw, keras_layouts, order
 
     with ExitStack() as stack:
         torch = torch_door.side(ours)
@@ -98,6 +98,10 @@ def verify(
             alignment, transfer, result = case.otherwise(T, K, xs, alignment, transfer, result)
         result.notes += notes
         result.divergences = [*transfer.findings, *result.divergences]
+        taken = order(theirs, [x.shape for x in xs])
+        if taken != sorted(taken) and not isinstance(getattr(theirs, "_inputs_struct", None), dict):
+            result.divergences.insert(0, exchanged(keras, taken, result.good))
+            result.good = False
         if transfer.findings and result.good:  # mended before the run: what the user's own weights gave is told
             result.apart = case.apart(list(T.results), list(K.results))
         result.good &= not transfer.findings
@@ -136,6 +140,18 @@ def told(names: Mapping[str, str], alignment: Alignment, transfer: Transfer) -> 
         refusal = f"no rule carries torch's {t} to Keras's {k}"
         if names.get(t.path) == k.path and any(line.startswith(refusal) for line in transfer.refused):
             raise XconvError(f"{t.path}={k.path}: {refusal}")
+
+
+def exchanged(keras: Side, taken: Sequence[int], good: bool) -> Divergence:
+    """Inputs that Keras's model takes in another order than torch's; proven if all agrees with them in their places."""
+    said = ", ".join(map(str, taken))
+    at = Place("", type(keras.model).__name__)
+    return Divergence(
+        None, at, Difference(float("inf"), float("inf")), cause="wiring.input_order", confirmed=good,
+        explanation=f"Keras takes torch's inputs in the order {said}: the shapes fit in no other. All else was compared "
+        "with the inputs in their places",
+        remedy="list the inputs of the Keras model in torch's order",
+    )  # fmt: skip
 
 
 def finite(side: Side, holders: Sequence[Holder]) -> None:

@@ -108,6 +108,7 @@ def spoken(act: Act, keras: bool = False) -> str:
         words = {"leaky_relu": "LeakyReLU", "elu": "ELU", "gelu": "GELU", "silu": "SiLU", "hardswish": "Hardswish",
                  "hardsigmoid": "Hardsigmoid", "softplus": "Softplus", "relu": "ReLU",
                  "softshrink": "Softshrink", "hardshrink": "Hardshrink", "tanhshrink": "Tanhshrink"}  # fmt: skip
+        given = {"dim" if k == "axis" else k: v for k, v in given.items()}
         inside = ", ".join(f"{v}" if name in ("leaky_relu", "elu") else f"{k}={v}" for k, v in given.items())
         return words.get(name, name) + (f"({inside})" if inside else "")
     if name == "relu":

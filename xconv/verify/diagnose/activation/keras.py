@@ -128,7 +128,9 @@ def _changed(fault: Fault, wanted: list, present: list, keras_steps: list[Step])
                 if variant[0] == "hardsigmoid" and old is None and hard:
                     cause = "activation.slope"
                 there = spoken(variant) if torch_step is None else spoken(act)
-                says = f"torch applies {there}, Keras {spoken(old, keras=True) if old else _old(last)}"
+                if torch_step is not None and variant != act:  # one number means two axes
+                    there += f", which is axis {variant[1]['axis']} of Keras's layout"
+                says = f"torch applies {there}; Keras {spoken(old, keras=True) if old else _old(last)}"
                 law = old is not None and {old[0], variant[0]} == {"softplus"} and _usual(old) == _usual(variant)
                 yield Proposal(
                     cause,
