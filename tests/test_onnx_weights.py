@@ -37,20 +37,22 @@ class Torch(nn.Module):
         return self.head(torch.flatten(x, 1))
 
 
-def twin():
-    """The same net as a Keras user writes it."""
+def twin(permuted=False):
+    """The same net as a Keras user writes it; those who want torch's order permute before they flatten."""
     return keras.Sequential([
         keras.Input((6, 6, 3)),
         layers.Conv2D(6, 3, padding="same", name="stem"), 
         layers.BatchNormalization(epsilon=1e-5, name="norm"), layers.ReLU(),
         layers.DepthwiseConv2D(3, depth_multiplier=2, name="depth"), layers.ReLU(),
-        layers.Conv2DTranspose(4, 2, 2, name="up"), layers.Flatten(), layers.Dense(5, name="head"),
+        layers.Conv2DTranspose(4, 2, 2, name="up"),
+        *([layers.Permute((3, 1, 2))] if permuted else []), layers.Flatten(), layers.Dense(5, name="head"),
     ])  # fmt: skip
 
 
-def test_torch_to_onnx_to_keras_to_onnx_to_torch_is_bit_exact(tmp_path):
+@pytest.mark.parametrize("permuted", [False, True])
+def test_torch_to_onnx_to_keras_to_onnx_to_torch_is_bit_exact(tmp_path, permuted):
     torch.manual_seed(0)
-    first, last, middle = Torch(), Torch(), twin()
+    first, last, middle = Torch(), Torch(), twin(permuted)
     first.eval()
     out = export(first, tmp_path / "a.onnx", (2, 3, 6, 6)).path
     assert not same(first, last, "torch"), "fresh models must differ, or this proves nothing"

@@ -145,3 +145,113 @@ def test_what_is_no_model_or_has_no_weights_yet_is_refused():
         xconv.transfer(nn.Conv2d(3, 8, 3), keras.layers.Conv2D(8, 3))
     with pytest.raises(TransferError, match="the source has no leaf 'x'"):
         xconv.transfer(nn.Conv2d(3, 8, 3), conv(), names={"x": "conv"})
+
+
+class Flattening(nn.Module):
+    """A flatten in torch's order or in one of the user's own, a normalisation of its features, a dense layer."""
+
+    def __init__(self, own=False):
+        super().__init__()
+        self.own = own
+        self.conv, self.norm, self.head = nn.Conv2d(3, 4, 3), nn.BatchNorm1d(100), nn.Linear(100, 5)
+        for vector in (self.norm.weight, self.norm.bias, self.norm.running_mean):
+            nn.init.normal_(vector)
+
+    def forward(self, x):
+        x = torch.relu(self.conv(x))
+        return self.head(self.norm(x.permute(0, 2, 3, 1).reshape(len(x), -1) if self.own else x.flatten(1)))
+
+
+class Subclassed(keras.Model):
+    """What its `call` does is not in its attributes; `deaf` takes no symbolic tensor."""
+
+    def __init__(self, own=False, deaf=False):
+        super().__init__()
+        self.conv, self.norm = keras.layers.Conv2D(4, 3), keras.layers.BatchNormalization(epsilon=1e-5)
+        self.head, self.own, self.deaf = keras.layers.Dense(5), own, deaf
+
+    def call(self, x):
+        x = keras.ops.relu(self.conv(x))
+        if self.deaf and isinstance(x, keras.KerasTensor):
+            raise TypeError("no symbolic tensors, as TensorFlow's own functions say")
+        x = keras.ops.transpose(x, (0, 3, 1, 2)) if self.own else x
+        return self.head(self.norm(keras.ops.reshape(x, (-1, 100))))
+
+
+def sequential(*steps):
+    def make():
+        return keras.Sequential([
+            keras.Input((7, 7, 3)), keras.layers.Conv2D(4, 3, activation="relu", name="conv"), *(s() for s in steps),
+            keras.layers.BatchNormalization(epsilon=1e-5, name="norm"), keras.layers.Dense(5, name="head"),
+        ])  # fmt: skip
+
+    return make
+
+
+def called(**kwargs):
+    def make():
+        model = Subclassed(**kwargs)
+        model(np.zeros((2, 7, 7, 3), "float32"))
+        return model
+
+    return make
+
+
+def nested():
+    inner = keras.Sequential([keras.Input((100,)), keras.layers.BatchNormalization(epsilon=1e-5, name="norm"),
+                              keras.layers.Dense(5, name="head")], name="inner")  # fmt: skip
+    conv = keras.layers.Conv2D(4, 3, activation="relu", name="conv")
+    return keras.Sequential([keras.Input((7, 7, 3)), conv, keras.layers.Flatten(), inner])
+
+
+FLATTENS = {
+    "a flatten": sequential(keras.layers.Flatten),
+    "a reshape": sequential(lambda: keras.layers.Reshape((100,))),
+    "torch's order by a permutation": sequential(lambda: keras.layers.Permute((3, 1, 2)), keras.layers.Flatten),
+    "torch's order by a reshape": sequential(
+        lambda: keras.layers.Reshape((25, 4)), lambda: keras.layers.Permute((2, 1)), keras.layers.Flatten
+    ),
+    "an order of neither": sequential(lambda: keras.layers.Permute((2, 1, 3)), keras.layers.Flatten),
+    "inside a subclassed model": called(),
+    "permuted inside a subclassed model": called(own=True),
+    "a flatten before a nested model": nested,
+}
+
+
+@pytest.mark.parametrize("own", [False, True], ids=["torch's order", "channels last in torch"])
+@pytest.mark.parametrize("make", FLATTENS.values(), ids=FLATTENS)
+def test_features_after_a_flatten_keep_their_meaning_in_whatever_order_either_side_flattens(make, own):
+    ours, theirs = Flattening(own).eval(), make()
+    nodes = [len(layer._inbound_nodes) for layer in theirs._flatten_layers()]
+    xconv.transfer(ours, theirs)
+    np.testing.assert_allclose(*outputs(ours, theirs, (2, 3, 7, 7)), atol=1e-5)
+    assert nodes == [len(layer._inbound_nodes) for layer in theirs._flatten_layers()]
+    back = Flattening(own)
+    xconv.transfer(theirs, back)
+    assert all(torch.equal(w, back.state_dict()[name]) for name, w in ours.state_dict().items())
+
+
+def test_an_order_that_cannot_be_seen_is_refused_until_it_is_told():
+    ours, theirs = Flattening().eval(), called(deaf=True)()
+    with pytest.raises(TransferError, match=r"flattened=\{'norm': \(4, 5, 5\), 'head': \(4, 5, 5\)\}"):
+        xconv.transfer(ours, theirs)
+    shape = (4, 5, 5)
+    with pytest.raises(TransferError, match="did you mean 'head'"):
+        xconv.transfer(ours, theirs, flattened={"haed": shape})
+    with pytest.raises(TransferError, match=r"head \(Linear\) has 100 features, 36 are flattened"):
+        xconv.transfer(ours, theirs, flattened={"head": (4, 3, 3)})
+    xconv.transfer(ours, theirs, flattened={"norm": shape, "head": shape})
+    np.testing.assert_allclose(*outputs(ours, theirs, (2, 3, 7, 7)), atol=1e-5)
+
+
+def test_a_square_picture_without_channels_is_flattened_alike_and_a_square_sequence_is_refused():
+    theirs = keras.Sequential([keras.Input((6, 6)), keras.layers.Flatten(), keras.layers.Dense(5)])
+    ours = nn.Sequential(nn.Flatten(), nn.Linear(36, 5)).eval()
+    xconv.transfer(ours, theirs)
+    x = np.random.default_rng(0).normal(size=(2, 6, 6)).astype("float32")
+    np.testing.assert_allclose(ours(torch.from_numpy(x)).detach().numpy(), np.asarray(theirs(x)), atol=1e-6)
+    square = keras.Sequential(
+        [keras.Input((6, 3)), keras.layers.Conv1D(6, 1), keras.layers.Flatten(), keras.layers.Dense(5)]
+    )
+    with pytest.raises(TransferError, match="order of its features is not certain"):
+        xconv.transfer(nn.Sequential(nn.Conv1d(3, 6, 1), nn.Flatten(), nn.Linear(36, 5)), square)

@@ -1,34 +1,44 @@
 """`xconv.transfer(src, dst)`: the weights of one model into another, across frameworks or within one, bit for bit."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from . import features
 from .callable import callable_module
 from .carry import Leaf, Leaves, carry_leaf, hollow, rule_for
 from .errors import TransferError, XconvError
 from .files import replacing
 from .frameworks import door, side_of
-from .rules import flattened
 
 
-def transfer(src: Any, dst: Any, *, names: Mapping[str, str] | None = None) -> dict[str, str]:
+def transfer(
+    src: Any,
+    dst: Any,
+    *,
+    names: Mapping[str, str] | None = None,
+    flattened: Mapping[str, Sequence[int]] | None = None,
+) -> dict[str, str]:
     """Copy every weight of `src` into `dst`, laid out as `dst` needs it.
 
     Leaves (layers that hold weights) are paired by equal paths; else each with the only one that its kind and shapes
-    fit. What remains ambiguous is refused: name it in `names`. A dense layer after a flatten is reordered, since torch
-    flattens channels first and Keras channels last.
+    fit. What remains ambiguous is refused: name it in `names`. A dense layer after a flatten is reordered where torch
+    flattens channels first and Keras channels last, and is not where the user has put the axes into one order before:
+    the steps before it are looked at on both sides, and where that is not possible it is refused.
 
     Args:
         src: torch.nn.Module or keras.Layer, built.
         dst: torch.nn.Module or keras.Layer, built. Nothing is written unless everything fits.
         names: path in `src` to path in `dst`, for leaves that are not to be found.
+        flattened: instead of looking: torch path of each layer before which each side flattens in its own order, to
+            the (channels, *sizes) that are flattened; {} if none does.
 
     Returns:
         The path in `dst` for each path in `src`.
 
     Raises:
-        TransferError: by name and shape, for weights that cannot be placed or would lose bits.
+        TransferError: by name and shape, for weights that cannot be placed or would lose bits, or features whose
+            order cannot be told.
         XconvError: if a model belongs to neither framework, or has no weights yet.
     """
     sides = side_of(src), side_of(dst)
@@ -36,11 +46,15 @@ def transfer(src: Any, dst: Any, *, names: Mapping[str, str] | None = None) -> d
     source, target = doors[0].leaves(src, copy=False), hollow(doors[1].leaves(dst, copy=False))
     if sides[0] == sides[1]:
         raise TransferError(f"both models are {sides[0]}'s: use its own load_state_dict or set_weights")
-    flat = door("keras").flattens(src if sides[0] == "keras" else dst)
-    rows = {path: flattened(*seen) for path, seen in flat.items()}  # by Keras's paths
     pairs = paired(source, target, sides[0], dict(names or {}))
+    forth = sides[0] == "torch"
+    torch, keras = (src, dst) if forth else (dst, src)
+    there = pairs if forth else {b: a for a, b in pairs.items()}  # torch path to Keras path
+    kinds = {t: (source[t].kind, target[k].kind) if forth else (target[t].kind, source[k].kind)
+             for t, k in there.items()}  # fmt: skip
+    orders = features.given(flattened, there) if flattened is not None else features.orders(torch, keras, there, kinds)
     doors[1].load(dst, [
-        carry_leaf(source[a], target[b], sides[0], rows.get(a if sides[0] == "keras" else b)) for a, b in pairs.items()
+        features.carried(source[a], target[b], sides[0], orders.get(a if forth else b)) for a, b in pairs.items()
     ])  # fmt: skip
     return pairs
 
@@ -67,7 +81,7 @@ def paired(source: Leaves, target: Leaves, side: str, names: Mapping[str, str]) 
     if len(source) != len(target):
         raise TransferError(
             f"{len(source)} layers with weights cannot fill {len(target)}: "
-            f"source has {_listed(source.values())}; target has {_listed(target.values())}"
+            f"source has {_listed(source.values()) or 'none'}; target has {_listed(target.values()) or 'none'}"
         )
     for path in source:
         if path not in pairs and path in target and path not in pairs.values():

@@ -129,38 +129,11 @@ def variables(model: keras.Layer) -> dict[str, tuple[str, dict[str, Any]]]:
     return {path: (kind, weights) for path, kind, weights in _walk(model, "", set())}
 
 
-def flattens(model: keras.Layer) -> dict[str, tuple[int, tuple[int, ...]]]:
-    """Path of each dense layer that follows a flatten, to the channels and sizes that were flattened.
-
-    Their kernels' rows are in channels-last order, torch's in channels-first: see `rules.flattened`. Seen in Sequential
-    and functional models, nested ones too; what a subclassed model does inside its `call` is not to be seen from here.
-
-    Raises:
-        XconvError: for a flatten of unknown size before a dense layer.
-    """
-    found = {}
-    for path, layer in _layers(model, ""):
-        if not isinstance(layer, keras.layers.Dense) or not layer._inbound_nodes:
-            continue
-        tensor = layer._inbound_nodes[0].input_tensors[0]
-        while (maker := tensor._keras_history.operation) and not isinstance(maker, keras.layers.Flatten):
-            before = maker._inbound_nodes[0].input_tensors if maker._inbound_nodes else []
-            if len(before) != 1 or before[0].shape != tensor.shape:
-                break  # neither dropout nor an activation: whatever it is, it is not a flatten's order any more
-            tensor = before[0]
-        if isinstance(maker, keras.layers.Flatten) and maker.data_format == "channels_last":
-            *sizes, channels = maker._inbound_nodes[0].input_tensors[0].shape[1:]
-            if sizes and None in (*sizes, channels):
-                raise XconvError(f"{path} follows a flatten of unknown size: give the model a fixed input shape")
-            if sizes:
-                found[path] = (channels, tuple(sizes))
-    return found
-
-
-def _layers(layer: keras.Layer, path: str) -> Iterator[tuple[str, keras.Layer]]:
+def layers(layer: keras.Layer, path: str = "") -> Iterator[tuple[str, keras.Layer]]:
+    """A layer and all in it, by their paths."""
     yield path, layer
     for name, child in children(layer):
-        yield from _layers(child, f"{path}.{name}" if path else name)
+        yield from layers(child, f"{path}.{name}" if path else name)
 
 
 def lent(variable: Any) -> np.ndarray:

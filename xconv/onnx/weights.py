@@ -1,26 +1,34 @@
 """Weights back: an exported file fills a model of either framework, bit for bit."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnx
-from onnx import numpy_helper
+from onnx import TensorProto, numpy_helper
 
+from .. import features
 from ..carry import Leaf, Leaves, carry_leaf
 from ..errors import TransferError, XconvError
+from ..features.onnx import look as seen_in_file
 from ..frameworks import door, side_of
-from ..rules import flattened, table
+from ..rules import table
 from . import files
 
 KINDS = {"Gemm": "Linear", "MatMul": "Linear", "LayerNormalization": "LayerNorm", "GroupNormalization": "GroupNorm",
          "InstanceNormalization": "GroupNorm", "PRelu": "PReLU", "Gather": "Embedding"}  # fmt: skip
-RANKED = {"Conv": "Conv{}d", "ConvTranspose": "ConvTranspose{}d", "BatchNormalization": "BatchNorm2d"}
+RANKED = {"Conv": "Conv{}d", "ConvTranspose": "ConvTranspose{}d", "BatchNormalization": "BatchNorm1d"}
 WEIGHTS = ("weight", "bias", "running_mean", "running_var")
 
 
-def fill(path: str | Path, target: Any, names: Mapping[str, str] | None = None) -> dict[str, str]:
+def fill(
+    path: str | Path,
+    target: Any,
+    names: Mapping[str, str] | None = None,
+    flattened: Mapping[str, Sequence[int]] | None = None,
+) -> dict[str, str]:
     """Write the weights of an ONNX file that xconv exported into a model.
 
     Layers are paired by the paths that the file's weights are named by. A normalisation that the file holds inside a
@@ -30,6 +38,7 @@ def fill(path: str | Path, target: Any, names: Mapping[str, str] | None = None) 
         path: of the ONNX file.
         target: torch.nn.Module or keras.Layer, built.
         names: path in the file to path in the target, where they differ.
+        flattened: as for `xconv.transfer`, by the file's paths.
 
     Returns:
         The path in the target for each path in the file.
@@ -43,13 +52,13 @@ def fill(path: str | Path, target: Any, names: Mapping[str, str] | None = None) 
     there = door(side).leaves(target)
     source = unfolded(leaves(model), there, target)
     pairs = paired(source, there, dict(names or {}), side)
-    rows = rules_for(model, target, side)
-    ready = []
-    for here, to in pairs.items():
-        if side == "torch":
-            ready.append(_alike(source[here], there[to]))
-        else:
-            ready.append(_carried(source[here], there[to], rows.get(to)))
+    kinds = {here: (source[here].kind, there[to].kind) for here, to in pairs.items()}
+    if flattened is not None:
+        orders = features.given(flattened, pairs)
+    else:
+        orders = orders_for(model, target, side, pairs, kinds)
+    fit = _alike if side == "torch" else _carried
+    ready = [fit(source[here], there[to], orders.get(here)) for here, to in pairs.items()]
     door(side).load(target, ready)
     return pairs
 
@@ -172,39 +181,55 @@ def paired(source: Leaves, target: Leaves, names: dict[str, str], side: str) -> 
     return pairs
 
 
-def rules_for(model: onnx.ModelProto, target: Any, side: str) -> Mapping[str, Any]:
-    """Rules for single paths of a Keras model: dense layers after a flatten."""
-    if side == "torch":
+def orders_for(
+    model: onnx.ModelProto, target: Any, side: str, pairs: Mapping[str, str], kinds: Mapping[str, tuple[str, str]]
+) -> dict[str, features.Order]:
+    """By the file's paths, the order of features of layers after a flatten, where the target has another.
+
+    Raises:
+        TransferError: if it cannot be told.
+    """
+    held = {tensor.name.removesuffix(".T") for tensor in model.graph.initializer}  # without those that were folded
+    asked = {a: b for a, b in pairs.items() if f"{a}.weight" in held and features.along(*kinds[a])}
+    look = import_module(f"{features.__name__}.{side}").look
+    if not asked:
         return {}
-    props = {p.key: p.value for p in model.metadata_props}
-    if "block" in props:
-        from ..block import block
-        from .export import read_config
+    if side == "keras":
+        theirs, _ = look(target, list(asked.values()))
+    else:
+        theirs = look(target, list(asked.values()), _inputs(model))
+    ours = seen_in_file(model, asked)
+    seen = {here: (ours[here], theirs[there]) for here, there in asked.items()}
+    return features.told(seen, kinds, ("the file", side.capitalize() if side == "keras" else side), side == "torch")
 
-        subject = block(props["block"])
-        return subject.rules(read_config(subject, props["config"]))
-    return {path: flattened(*seen) for path, seen in door("keras").flattens(target).items()}
+
+def _inputs(model: onnx.ModelProto) -> list[np.ndarray]:
+    """An input of the shapes that a file declares; none where it leaves sizes open."""
+    sizes = [(2, *(d.dim_value for d in i.type.tensor_type.shape.dim[1:])) for i in model.graph.input]
+    kinds = [i.type.tensor_type.elem_type in (TensorProto.INT64, TensorProto.INT32) for i in model.graph.input]
+    return [np.zeros(s, "int64" if whole else "float32") for s, whole in zip(sizes, kinds, strict=True)]
 
 
-def _alike(source: Leaf, target: Leaf) -> Leaf:
+def _alike(source: Leaf, target: Leaf, order: features.Order | None) -> Leaf:
     here, there = ({n: a.shape for n, a in leaf.weights.items()} for leaf in (source, target))
     if here != there:
         raise TransferError(f"{source.path} holds {_said(here)} in the file, {target} has {_said(there)}")
-    return Leaf(target.path, target.kind, source.weights)
+    weights = source.weights if order is None else features.reordered(source, order).weights
+    return Leaf(target.path, target.kind, weights)
 
 
 def _said(shapes: Mapping[str, tuple[int, ...]]) -> str:
     return ", ".join(f"{name} {shape}" for name, shape in shapes.items())
 
 
-def _carried(source: Leaf, target: Leaf, row: Any) -> Leaf:
+def _carried(source: Leaf, target: Leaf, order: features.Order | None) -> Leaf:
     """A leaf of torch layout laid out for Keras, by the one rule that fits.
 
     Raises:
         TransferError: if none does, or two do with different results.
     """
-    if row is not None:
-        return carry_leaf(source, target, "torch", row)
+    if order is not None:
+        return features.carried(source, target, "torch", order)
     rows = [rule for (torch_kind, keras_kind), rule in table().items()
             if keras_kind == target.kind and (not source.kind or torch_kind == source.kind)]  # fmt: skip
     rows = rows or [rule for (_, keras_kind), rule in table().items() if keras_kind == target.kind]
