@@ -9,6 +9,7 @@ import typer
 
 from . import files
 from .bench.command import bench
+from .console import console as terminal
 from .errors import XconvError
 from .onnx.command import export, import_
 from .quiet import hush
@@ -21,12 +22,6 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Proves that PyTorch and Keras networks compute the same function, and exports proven ONNX graphs.",
 )
-
-
-def _console():
-    from rich.console import Console
-
-    return Console(width=None if sys.stdout.isatty() else 160)  # a log file is wider than a terminal's 80
 
 
 def _words(text: str) -> list[str]:
@@ -56,7 +51,7 @@ def parity(
     for path in (json, html):
         if path:
             files.target(path, force=True)
-    console, begin, rows = _console(), time.monotonic(), []
+    console, begin, rows = terminal(), time.monotonic(), []
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console) as progress:
         bar = progress.add_task(f"{', '.join(x.name for x in chosen)}: starting", total=len(todo))
@@ -94,7 +89,7 @@ def blocks() -> None:
         cost = block.cost(block.cases[0])
         table.add_row(block.name, block.summary, str(len(block.cases)), f"{cost.parameters:,}",
                       f"{cost.multiply_adds:,}", block.source)  # fmt: skip
-    _console().print(table)
+    terminal().print(table)
 
 
 app.command()(verify)

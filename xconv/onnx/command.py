@@ -1,12 +1,12 @@
 """`xconv export` and `xconv import`."""
 
 import json as json_module
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from ..console import console as terminal
 from ..errors import XconvError, one_of
 
 
@@ -26,12 +26,6 @@ def shape_of(text: str) -> tuple[int, ...]:
     if not shape or min(shape) < 1:
         raise XconvError(f"--input {text!r} must be positive integers by commas, batch and channels first: 1,3,224,224")
     return shape
-
-
-def _console():
-    from rich.console import Console
-
-    return Console(width=None if sys.stdout.isatty() else 160)
 
 
 def export(
@@ -81,7 +75,7 @@ def export(
         opset=opset, dynamic=dynamic, lower_float64=lower_float64, fold=fold, example=example, exact=exact, int8=int8,
         force=force,
     )  # fmt: skip
-    console = _console()
+    console = terminal()
     show(done, console)
     rows = []
     if compare:
@@ -153,7 +147,7 @@ def import_(
         model = whole = _subject_model(target)
     pairs = fill(file, model, names)
     save(whole, out, force)
-    _console().print(f"[bold]{out}[/]: {len(pairs)} layers filled from {file}", highlight=False)
+    terminal().print(f"[bold]{out}[/]: {len(pairs)} layers filled from {file}", highlight=False)
 
 
 def _subject_model(target: str):
