@@ -67,3 +67,18 @@ finders = [*sys.meta_path]
 assert find_spec("tensorflow") and sys.meta_path == finders
 """
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize(("options", "said"), [((), b""), (("-W", "default"), b"torch's own business")])
+def test_what_torch_warns_of_itself_is_not_the_commands_to_tell(options, said):
+    code = """
+import warnings
+from xconv.quiet import unwarned
+unwarned()
+warnings.warn_explicit("torch's own business", FutureWarning, "f.py", 1, "torch.utils._pytree")
+warnings.warn_explicit("the user's", FutureWarning, "net.py", 1, "net")
+"""
+    done = subprocess.run([sys.executable, *options, "-c", code], check=True, capture_output=True)
+    assert b"the user's" in done.stderr
+    assert said in done.stderr
+    assert bool(said) == (b"torch's own" in done.stderr)

@@ -12,7 +12,7 @@ from .bench.command import bench
 from .console import console as terminal
 from .errors import XconvError
 from .onnx.command import export, import_
-from .quiet import hush
+from .quiet import hush, unwarned
 from .verify.command import record, verify
 
 app = typer.Typer(
@@ -125,6 +125,7 @@ def transfer(
 def main() -> None:
     """Run the command line; what it refuses is one sentence on stderr and exit status 2."""
     hush()
+    unwarned()
     try:
         app()
     except XconvError as error:

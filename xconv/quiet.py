@@ -1,7 +1,8 @@
-"""Keeps what TensorFlow says while it is imported, whatever its log level, off the user's terminal."""
+"""Keeps off the user's terminal what frameworks say of themselves, TensorFlow whatever its log level."""
 
 import os
 import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.abc import MetaPathFinder
@@ -15,6 +16,13 @@ def hush() -> None:
     if NAME not in sys.modules and not any(isinstance(finder, _Hushed) for finder in sys.meta_path):
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # for what it says later
         sys.meta_path.insert(0, _Hushed())
+
+
+def unwarned() -> None:
+    """What torch's own code warns of in itself is nothing that who runs a command could mend; `-W` brings it back."""
+    if not sys.warnoptions:
+        warnings.filterwarnings("ignore", category=FutureWarning, module=r"(torch|copyreg)(\.|$)")
+        warnings.filterwarnings("ignore", category=UserWarning, module=r"torch\._weights_only_unpickler")
 
 
 class _Hushed(MetaPathFinder):
