@@ -148,8 +148,8 @@ def exchanged(keras: Side, taken: Sequence[int], good: bool) -> Divergence:
     at = Place("", type(keras.model).__name__)
     return Divergence(
         None, at, Difference(float("inf"), float("inf")), cause="wiring.input_order", confirmed=good,
-        explanation=f"Keras takes torch's inputs in the order {said}: the shapes fit in no other. All else was compared "
-        "with the inputs in their places",
+        explanation=f"Keras takes torch's inputs in the order {said}: the shapes fit in no other. Everything else was "
+        "compared with the inputs in their places",
         remedy="list the inputs of the Keras model in torch's order",
     )  # fmt: skip
 

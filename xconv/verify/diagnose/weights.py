@@ -14,7 +14,7 @@ from ..machine import Machine
 from ..match import agree, scrambled
 from ..model import Step
 from . import Proposal
-from .edit import quoted
+from .edit import define, quoted
 
 _STATISTICS = ("moving_mean", "moving_variance", "running_mean", "running_var")
 
@@ -40,6 +40,7 @@ def propose(fault: Fault) -> Iterator[Proposal]:
         yield from _shared(fault)
     if fault.session.mode != "as-is":
         return
+    yield from _merged(fault)
     try:
         want, have = carried(fault)
     except TransferError:
@@ -58,6 +59,35 @@ def propose(fault: Fault) -> Iterator[Proposal]:
             _holding(machine, fault, call, want)
 
     yield Proposal(cause, says, f"{remedy}{quoted(k.step)}", apply, law=summed)
+
+
+def _merged(fault: Fault) -> Iterator[Proposal]:
+    """torch's layer holds a normalisation that Keras has behind its own: the two together have other weights."""
+    assert fault.pair is not None
+    (t, k), session = fault.pair, fault.session
+    made, row = k.step.outputs[0], row_for(t, k)
+    norms = [h for h in session.alignment.keras_alone if h.norm and made in h.step.inputs]
+    if not norms or row is None or len(session.K.users(made)) > 1:
+        return
+    ours, theirs = leaf(t, session.torch.to_numpy), leaf(k, session.keras.to_numpy)
+    room = {**{n: np.zeros(fault.expected.shape[-1:]) for n in ("bias",) if n in ours.weights}, **theirs.weights}
+    try:
+        want = dict(carry_part(ours, replace(theirs, weights=room), "torch", row)[0].weights)
+    except TransferError:
+        return
+    shift = 0.0 if "bias" in theirs.weights else want.pop("bias", 0.0)
+
+    def apply(machine: Machine) -> None:
+        for call in k.steps:
+            _holding(machine, fault, call, want)
+        end = norms[0].step.outputs[0]
+        define(machine, end, lambda x: session.keras.from_numpy(session.keras.to_numpy(x) + shift), made)
+        machine.__dict__["target"] = end
+
+    yield Proposal(
+        "weights.value", f"{t} holds what {k} and {norms[0]} are together; theirs are other weights",
+        f"load what {t} was merged of into {k} and {norms[0]}{quoted(k.step)}", apply,
+    )  # fmt: skip
 
 
 def _holding(machine: Machine, fault: Fault, call: Step, want: Mapping[str, np.ndarray]) -> None:
