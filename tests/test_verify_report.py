@@ -13,9 +13,9 @@ from rich.console import Console
 
 from xconv.errors import MissingExtra, XconvError
 from xconv.page import INK
-from xconv.verify import graphs, html, origin, plots, selftest, text
+from xconv.verify import graphs, html, origin, outcome, plots, selftest, text
 from xconv.verify.causes import CAUSES, family, meaning
-from xconv.verify.model import Depth, Difference, Divergence, Place, Report, Verdict
+from xconv.verify.model import Depth, Difference, Divergence, Place, Report, Step, Trace, Verdict
 
 FAULT = Divergence(
     Place("stem", "Conv2d", "net.py:12", "self.stem = nn.Conv2d(3, 8, 3, 2, 1)"),
@@ -146,6 +146,19 @@ def test_half_precision_and_ready_made_models_are_noted():
     assert origin.described(report(notes=()), (factory, factory), (single, single), xs, 3).notes == ()
 
 
+def test_what_training_shows_of_a_layer_has_the_layers_own_line():
+    plain = {"index": 0, "settings": {}, "source": "net.py:14", "code": "x = self.bn(x)", "args": (), "kwargs": {},
+             "inputs": (), "outputs": (), "run": print}  # fmt: skip
+    torch = Step(side="torch", path="bn", kind="BatchNorm2d", structure="net.py:9", made="self.bn = ...", **plain)
+    keras = Step(side="keras", path="net/bn", kind="BatchNormalization", **plain)
+    traces = tuple(Trace(step.side, (step,), (), (), (), {}, ()) for step in (torch, keras))
+    found = outcome.placed(replace(FAULT, torch=Place("bn", "training"), keras=Place("net/bn", "training")), traces)
+    assert found.torch == Place("bn", "BatchNorm2d", "net.py:9", "self.bn = ...")
+    assert found.keras == Place("net/bn", "BatchNormalization", "net.py:14", "x = self.bn(x)")
+    optimizer = replace(FAULT, torch=Place("optimizer", "SGD", "tr.py:4"), keras=Place("optimizer", "SGD"))
+    assert outcome.placed(optimizer, traces) == optimizer
+
+
 def test_json_holds_what_scripts_rely_on():
     found = json.loads(json.dumps(report().to_json()))
     assert found["verdict"] == "different"
@@ -265,7 +278,15 @@ def test_equal_curves_are_both_seen_and_an_infinite_difference_has_a_place(monke
     wide, narrow = (line for line in axis.lines if line.get_label().startswith("float"))
     assert wide.get_markersize() > narrow.get_markersize()
     assert wide.get_zorder() <= narrow.get_zorder()
-    assert "no number" in [label.get_text() for label in axis.get_yticklabels()]
+    assert "not comparable" in [label.get_text() for label in axis.get_yticklabels()]
+
+
+def test_the_plot_of_a_deep_net_is_no_wider_than_the_page_and_of_equal_nets_has_no_figures(monkeypatch):
+    axis, _ = drawn(monkeypatch, *(Depth(f"layer{i}", "", "Conv2D", 1e-15, 1e-7) for i in range(300)))
+    assert axis.figure.get_size_inches()[0] <= 11
+    assert len(axis.get_xticks()) <= 80
+    axis, _ = drawn(monkeypatch, Depth("a", "a", "Conv2D", 0.0, 0.0))
+    assert [label.get_text() for label in axis.get_yticklabels()] == ["exactly equal"]
 
 
 def test_what_only_training_shows_is_not_drawn_over_the_forward_run(monkeypatch):

@@ -37,7 +37,8 @@ def verify(
         torch_model: an `nn.Module`, a function without arguments that makes one, or the path of a `.pt2` or `.onnx`
             file. It is left as it was.
         keras_model: a built `keras.Model` or layer, a function that makes one, or the path of a `.keras`, `.h5` or
-            `.onnx` file. It is left as it was.
+            `.onnx` file. It is left as it was. Of a model that a function makes, the report also tells the lines that
+            made its layers; of one that is given ready made, it cannot know them.
         input_shape: (N, C, *spatial) with batch in torch layout; a tuple of such for several inputs.
         inputs: arrays in torch layout instead of random ones: an array, a sequence of them, or name to array.
         weights: "from-torch" and "from-keras" carry the weights that way (into copies), "as-is" judges the user's own;
@@ -51,7 +52,7 @@ def verify(
         seed: of inputs and probes.
 
     Returns:
-        The report: `verdict`, `divergences`, `to_json()`, `text()`.
+        The report: `verdict`, `divergences`, `text()`, `html()`, `to_json()`, `save(path)`; notebooks show the page.
 
     Raises:
         XconvError: if a model cannot be run, or the arguments make no sense.

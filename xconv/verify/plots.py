@@ -14,7 +14,7 @@ def by_depth(report: Report) -> str:
     """How far the sides are apart at each compared place, in the verdict's dtype and in the user's.
 
     The axis is logarithmic and ends where the data do. What it cannot hold stands on a line of its own: places that are
-    exactly equal at the bottom, places that hold no comparable number at the top.
+    exactly equal at the bottom, places that cannot be compared at the top.
     """
     places = report.depth
     if not places:
@@ -27,12 +27,12 @@ def by_depth(report: Report) -> str:
     faults = [of_torch.get(p.torch, of_keras.get(p.keras, nan)) for p in places]
     scale = _Scale([*user, *verdict, *faults])
 
-    figure, (axis,) = axes(max(9, min(0.22 * len(places), 24)), 3.2)
-    at = np.arange(len(places))
+    figure, (axis,) = axes(9 if len(places) < 60 else 10.5, 3.2)  # inches that the page does not make smaller
+    at, size = np.arange(len(places)), 8 if len(places) < 60 else 5
     drawn = (  # the wide below the narrow, so that equal curves show both
-        (user, report.user.get("dtype", "user's dtype"), {"color": "#d9822b", "marker": "s", "markersize": 8,
-                                                          "linewidth": 3, "alpha": 0.6}),
-        (verdict, report.dtype, {"color": "#2f6fed", "marker": "o", "markersize": 4, "linewidth": 1.2}),
+        (user, report.user.get("dtype", "user's dtype"), {"color": "#d9822b", "marker": "s", "markersize": size,
+                                                          "linewidth": size / 3, "alpha": 0.6}),
+        (verdict, report.dtype, {"color": "#2f6fed", "marker": "o", "markersize": size / 2, "linewidth": 1.2}),
     )  # fmt: skip
     for values, label, how in drawn:
         if not np.isnan(values).all():
@@ -50,7 +50,7 @@ def by_depth(report: Report) -> str:
     axis.set_yticks([], minor=True)
     for value in scale.beside:
         axis.axhline(value, color=INK, alpha=0.25, linewidth=0.8, linestyle=":", zorder=0)
-    every = max(1, len(places) // 40)
+    every = -(-len(places) // 80)
     axis.set_xticks(at[::every], [p.torch or p.kind for p in places][::every], rotation=60, ha="right", fontsize=7)
     axis.legend(loc="lower left", bbox_to_anchor=(0, 1.02), ncol=3, borderaxespad=0)
     return svg(figure)
@@ -60,9 +60,10 @@ class _Scale:
     """Where numbers stand on the logarithmic axis, and where those that it cannot hold."""
 
     def __init__(self, values: list[float]):
-        found = [log10(v) for v in values if self.holds(v)] or [-16]
-        self.low, self.high = floor(min(found)), ceil(max(found))
+        found = [log10(v) for v in values if self.holds(v)]
+        self.low, self.high = floor(min(found, default=0)), ceil(max(found, default=1))
         self.high += self.low == self.high
+        self.whole = range(self.low, self.high + 1, ceil((self.high - self.low) / 8)) if found else ()
         self.step = 0.13 * (self.high - self.low)  # decades between the axis and a line beside it
         self.equal, self.without = 0.0 in values, inf in values
         self.limits = tuple(10 ** (end + 0.5 * self.step * way) for end, way in (
@@ -82,9 +83,8 @@ class _Scale:
         return [self.put(value) for value, any_ in ((0.0, self.equal), (inf, self.without)) if any_]
 
     def ticks(self) -> tuple[list[float], list[str]]:
-        whole = range(self.low, self.high + 1, ceil((self.high - self.low) / 8))
-        words = ["exactly equal"] * self.equal + ["no number"] * self.without
-        return [*(10.0**e for e in whole), *self.beside], [*(f"$10^{{{e}}}$" for e in whole), *words]
+        words = ["exactly equal"] * self.equal + ["not comparable"] * self.without
+        return [*(10.0**e for e in self.whole), *self.beside], [*(f"$10^{{{e}}}$" for e in self.whole), *words]
 
 
 def _image(array: np.ndarray) -> np.ndarray:
