@@ -147,8 +147,8 @@ class Divergence:
 
     @property
     def plain(self) -> bool:
-        """Does the plain forward run show it?"""
-        return self.probe in ("", "default")
+        """Does the plain forward run show it, live or recorded?"""
+        return self.probe in ("", "default", "recorded")
 
     def to_json(self, first: bool = False) -> dict[str, Any]:
         return {

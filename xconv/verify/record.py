@@ -27,6 +27,7 @@ from .holders import Holder, carry_part, holders, row_for
 from .inputs import draw, keras_layouts
 from .match import AGREE_OUTPUT, channels, difference, laid_out, output_move, scrambled
 from .model import Depth, Difference, Divergence, Ref, Report, Step, Trace, Verdict
+from .outcome import graph
 from .result import Life
 from .transfer import flat_before
 
@@ -304,6 +305,7 @@ def compare_files(a: Path, b: Path) -> Report:
             Depth(t.path, k.path, k.kind, _apart(torch.values.get(o), keras.values.get(v)).max_rel)
             for t, k in found.pairs for o, v in zip(t.step.outputs[:1], k.step.outputs[:1], strict=True)
         ),
+        graph={side: graph(r.trace) for side, r in both.items()}, inputs=tuple(x.shape for x in torch.inputs),
     )  # fmt: skip
 
 
