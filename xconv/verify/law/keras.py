@@ -19,7 +19,7 @@ from ..machine import Machine
 from ..match import FLOAT32, agree, difference
 from ..model import Ref, Step
 from ..native.keras import ACTIVATIONS, constant, resample
-from ..trace.keras import meanwhile
+from ..trace.watch.keras import meanwhile
 
 _SOFT = frozenset({"leaky_relu", "gelu", "elu", "celu", "selu", "hardsigmoid", "hardswish", "relu", "softplus"})
 

@@ -5,98 +5,26 @@ side's granularity does not matter. TensorFlow's own functions and tensor operat
 those of the torch backend by a function mode, JAX's operators by wrapping them for the time of the run.
 """
 
-import inspect
-from collections.abc import Callable, Container, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
-from functools import partial
+from collections.abc import Callable, Container, Sequence
 from typing import Any
 
 import keras
-from keras.src.ops.operation import Operation
 
 from ...errors import XconvError, first_line
 from ...frameworks.keras import from_numpy, to_numpy
-from ...rules import kind_of
 from ..model import Trace
+from .apart.keras import Part, apart, bidirectional, each_step, flipped, separable, stacked, turns
+from .kinds.keras import function_settings, is_array, is_leaf, is_tensor, kind, mask_of, settings
 from .recorder import Recorder, plain, tensors
-from .recurrent.keras import apart, divided, flipped, merge, stacked, together, turns
+from .watch.keras import QUIET, meanwhile, watching
 from .written.keras import layers
 
 Layer = keras.layers.Layer
-_Variable = keras.Variable.__mro__[1] if keras.Variable.__mro__[1].__name__ == "Variable" else keras.Variable
 _SPLIT = frozenset(
     "Conv1D Conv2D Conv3D DepthwiseConv1D DepthwiseConv2D SeparableConv1D SeparableConv2D Conv1DTranspose "
     "Conv2DTranspose Conv3DTranspose Dense EinsumDense".split()
 )
-_QUIET = frozenset("convert_to_tensor convert_to_numpy shape ndim size is_tensor get_item".split())
 _RAW_QUIET = frozenset({"Identity", "Const", "ReadVariableOp", "Shape", "Cast"})
-
-
-def is_array(value: Any) -> bool:
-    """Is this a tensor with values (not a symbolic one, not NumPy's)?"""
-    return keras.ops.is_tensor(value) and not isinstance(value, keras.KerasTensor) and not _symbolic(value)
-
-
-def _symbolic(value: Any) -> bool:
-    backend = keras.backend.backend()
-    if backend == "tensorflow":
-        return not hasattr(value, "numpy") or type(value).__name__ == "SymbolicTensor"
-    if backend == "jax":
-        import jax
-
-        return isinstance(value, jax.core.Tracer)
-    return False
-
-
-def is_tensor(value: Any) -> bool:
-    return isinstance(value, keras.Variable) or is_array(value)
-
-
-def is_leaf(layer: Any) -> bool:
-    """Is a call of this layer one step? A function of the user's own is several, where all its operators are seen."""
-    if isinstance(layer, keras.layers.Lambda) and keras.backend.backend() != "jax":
-        return False
-    if kind_of(type(layer).__mro__, "keras"):
-        return True
-    return type(layer).__module__.startswith(("keras.src.layers", "keras.layers")) and not isinstance(
-        layer, keras.Model
-    )
-
-
-def kind(layer: Any) -> str:
-    """What a layer is; keras.layers.RNN is what its cell makes it."""
-    if type(layer) is keras.layers.RNN and kind_of(type(layer.cell).__mro__, "keras"):
-        return kind(layer.cell).removesuffix("Cell")
-    return kind_of(type(layer).__mro__, "keras") or type(layer).__name__
-
-
-def settings(layer: Any) -> dict[str, Any]:
-    """A layer's plain attributes: strides, padding, epsilon, ..."""
-    names = {
-        n for c in type(layer).__mro__ for n in (inspect.signature(c.__init__).parameters if c is not object else ())
-    }
-    found = {n: getattr(layer, n) for n in names if n not in ("args", "kwargs", "self") and hasattr(layer, n)}
-    found = {n: v for n, v in found.items() if plain(v)}
-    if type(layer) is keras.layers.RNN:
-        return {**settings(layer.cell), **found}
-    if callable(activation := getattr(layer, "activation", None)):
-        found["activation"] = getattr(activation, "__name__", type(activation).__name__)
-    found["dtype"] = layer.compute_dtype
-    return found
-
-
-def function_settings(function: Any, args: tuple, kwargs: Mapping[str, Any]) -> dict[str, Any]:
-    """Plain arguments by name."""
-    try:
-        bound = inspect.signature(function).bind(*args, **kwargs)
-        bound.apply_defaults()
-        return {n: v for n, v in bound.arguments.items() if plain(v)}
-    except (TypeError, ValueError):
-        return {n: v for n, v in kwargs.items() if plain(v)}
-
-
-def _mask(value: Any) -> Any:
-    return getattr(value, "_keras_mask", None)
 
 
 class _Tracer:
@@ -128,18 +56,18 @@ class _Tracer:
     def _leaf(self, layer: Layer, path: str, args: tuple, kwargs: dict) -> Any:
         own = kind(layer)
         if own.startswith("SeparableConv"):
-            return self._separable(layer, path, args, kwargs)
+            return separable(self, layer, path, args, kwargs)
         if own == "Bidirectional" and apart(layer, args, kwargs):
-            return self._bidirectional(layer, path, args, kwargs)
-        if own == "TimeDistributed" and not any(_mask(t) is not None for t in tensors(args, is_tensor)):
-            return self._each_step(layer, path, args, kwargs)
+            return bidirectional(self, layer, path, args, kwargs)
+        if own == "TimeDistributed" and not any(mask_of(t) is not None for t in tensors(args, is_tensor)):
+            return each_step(self, layer, path, args, kwargs)
         if type(layer) is keras.layers.RNN and len(one_by_one := stacked(layer, args, kwargs)) > 1:
             x = args[0]
             for single in one_by_one:
                 x = self._leaf(single, path, (x,), kwargs)
             return x
         if getattr(layer, "go_backwards", False) and turns(layer, args):
-            back = self._part(Part(layer, "flip", {}, flipped), path, (args[0],), {"axis": 1, "backwards": True})
+            back = self.part(Part(layer, "flip", {}, flipped), path, (args[0],), {"axis": 1, "backwards": True})
             return self._whole(layer, own, path, (back, *args[1:]), kwargs, changed={"go_backwards": False})
         activation = vars(layer).get("activation") if own in _SPLIT else None
         if activation in (None, keras.activations.linear):
@@ -156,7 +84,7 @@ class _Tracer:
         """One step for a layer; `changed` are attributes that it has meanwhile."""
         tape = self.tape
         changed = {"activation": keras.activations.linear} if fused is not None else changed or {}
-        masks = [_mask(t) for t in tensors((args, kwargs), is_tensor)]
+        masks = [mask_of(t) for t in tensors((args, kwargs), is_tensor)]
         template = tape.template((tuple(args), dict(kwargs)))
         tape.deep += 1
         try:
@@ -170,7 +98,7 @@ class _Tracer:
 
         def run(*args, **kwargs):
             for tensor, mask in zip(tensors((args, kwargs), is_tensor), masks, strict=False):
-                if mask is not None and _mask(tensor) is None:
+                if mask is not None and mask_of(tensor) is None:
                     tensor._keras_mask = mask
             with meanwhile(layer, changed):
                 return tensors(self.call(layer, *args, **kwargs), is_array)
@@ -184,77 +112,7 @@ class _Tracer:
         tape.step(own, args, kwargs, outputs, run, given, path, layer, template, made=self._made(layer))
         return result
 
-    def _separable(self, layer: Any, path: str, args: tuple, kwargs: dict) -> Any:
-        rank = kind(layer)[-2:]
-        shared = {
-            "strides": layer.strides if len(set(layer.strides)) > 1 else layer.strides[0],
-            "padding": layer.padding,
-            "data_format": layer.data_format,
-            "dilation_rate": layer.dilation_rate,
-        }
-
-        def depthwise(x):
-            return keras.ops.depthwise_conv(x, layer.depthwise_kernel, **shared)
-
-        def pointwise(x):
-            y = keras.ops.conv(x, layer.pointwise_kernel, strides=1, padding="valid", data_format=layer.data_format)
-            return y if layer.bias is None else y + keras.ops.reshape(layer.bias, (1,) * (len(y.shape) - 1) + (-1,))
-
-        given = settings(layer)
-        first = Part(layer, "DepthwiseConv" + rank, {"kernel": layer.depthwise_kernel}, depthwise)
-        second = Part(layer, "Conv" + rank, {"kernel": layer.pointwise_kernel}, pointwise)
-        if layer.bias is not None:
-            second.weights["bias"] = layer.bias
-        plainly = {"strides": 1, "padding": "valid", "dilation_rate": 1, "kernel_size": (1,) * len(layer.kernel_size),
-                   "groups": 1, "use_bias": layer.use_bias, "data_format": layer.data_format,
-                   "activation": "linear"}  # fmt: skip
-        x = self._part(first, f"{path}", (args[0],), {**given, "use_bias": False, "activation": "linear"})
-        x = self._part(second, f"{path}", (x,), plainly)
-        if layer.activation in (None, keras.activations.linear):
-            return x
-        return self.function(layer.activation, (x,), {}, path, f"{kind(layer)}'s activation", own_layer=layer)
-
-    def _bidirectional(self, layer: Any, path: str, args: tuple, kwargs: dict) -> Any:
-        self.tape.paths.append(path)
-        self.within = path
-        try:
-            there = self.layer(layer.forward_layer, args, kwargs)
-            back = self.layer(layer.backward_layer, args, kwargs)
-            if layer.return_sequences:
-                back = self._part(Part(layer, "flip", {}, flipped), path, (back,), {"axis": 1})
-            joined = merge(layer)
-            if joined is None:
-                return [there, back]
-            result = self._part(Part(layer, joined[0], {}, joined[1]), path, (there, back), {"axis": -1, "merge": True})
-            if layer.return_sequences and (mask := _mask(args[0])) is not None:
-                result._keras_mask = mask
-            return result
-        finally:
-            self.tape.paths.pop()
-            self.within = ""
-
-    def _each_step(self, layer: Any, path: str, args: tuple, kwargs: dict) -> Any:
-        """A layer at every time step: it works on all of them at once."""
-        self.tape.paths.append(path)
-        self.within = path
-        try:
-            x = args[0]
-            kwargs = {
-                n: v
-                for n, v in kwargs.items()
-                if n == "training" and v is not None and layer.layer._call_has_training_arg
-            }
-            if kind(layer.layer) in ("Dense", "Activation", "Dropout"):
-                return self.layer(layer.layer, (x,), kwargs)
-            given = {"axis": (0, 1)}
-            y = self._part(Part(layer, "reshape", {}, together), path, (x,), given)
-            y = self.layer(layer.layer, (y,), kwargs)
-            return self._part(Part(layer, "reshape", {}, partial(divided, count=int(x.shape[1]))), path, (y,), given)
-        finally:
-            self.tape.paths.pop()
-            self.within = ""
-
-    def _part(self, part: "Part", path: str, args: tuple, given: dict) -> Any:
+    def part(self, part: "Part", path: str, args: tuple, given: dict) -> Any:
         tape = self.tape
         template = tape.template((args, {}))
         tape.deep += 1
@@ -279,7 +137,7 @@ class _Tracer:
     ) -> Any:
         tape = self.tape
         flat = tensors((args, kwargs), is_tensor)
-        if tape.deep or (not flat and name in _QUIET) or any(_is_keras_tensor(a) for a in (*args, *kwargs.values())):
+        if tape.deep or (not flat and name in QUIET) or any(_is_keras_tensor(a) for a in (*args, *kwargs.values())):
             return function(*args, **kwargs)
         if isinstance(function, Layer):  # a layer given as another's activation
             return self.layer(function, args, kwargs)
@@ -396,16 +254,6 @@ def _looks_up(layer: Any, args: tuple) -> bool:
     return kind(layer) == "Embedding" and bool(layer.weights) and not any(_is_keras_tensor(a) for a in args)
 
 
-class Part:
-    """A piece of a layer that is a step with weights of its own."""
-
-    def __init__(self, layer: Layer, kind: str, weights: dict[str, Any], call: Callable):
-        self.layer, self.kind, self.weights, self.call, self.name = layer, kind, weights, call, layer.name
-
-    def __call__(self, *args):
-        return self.call(*args)
-
-
 def _size(x: Any) -> int:
     size = 1
     for n in x.shape:
@@ -421,82 +269,6 @@ def _is_keras_tensor(value: Any) -> bool:
     if isinstance(value, list | tuple):
         return any(_is_keras_tensor(v) for v in value)
     return isinstance(value, keras.KerasTensor)
-
-
-@contextmanager
-def meanwhile(layer: Any, attributes: Mapping[str, Any]) -> Iterator[None]:
-    """A layer with other attributes for a moment."""
-    before = {name: vars(layer)[name] for name in attributes}
-    layer.__dict__.update(attributes)
-    try:
-        yield
-    finally:
-        layer.__dict__.update(before)
-
-
-@contextmanager
-def _patched(holder: Any, name: str, value: Any) -> Iterator[None]:
-    own = name in vars(holder)
-    before = vars(holder)[name] if own else getattr(holder, name)
-    setattr(holder, name, value)
-    try:
-        yield
-    finally:
-        if own:
-            setattr(holder, name, before)
-        else:
-            delattr(holder, name)
-
-
-@contextmanager
-def _watching(tracer: _Tracer) -> Iterator[None]:
-    with ExitStack() as stack:
-
-        def put(holder: Any, name: str, value: Any) -> None:
-            stack.enter_context(_patched(holder, name, value))
-
-        tracer.call, tracer.operation_call = Layer.__call__, Operation.__call__
-        original_value = _Variable.value.fget
-        put(Layer, "__call__", lambda self, *a, **k: tracer.layer(self, a, k))
-        put(Operation, "__call__", lambda self, *a, **k: tracer.operation(self, a, k))
-        put(_Variable, "value", property(lambda self: tracer.value(self, original_value(self))))
-        for module in (keras.ops, keras.activations):
-            for name, function in list(vars(module).items()):
-                if inspect.isfunction(function) and not name.startswith("_") and name not in _QUIET - {"get_item"}:
-
-                    def wrapped(*args, _function=function, _name=name, **kwargs):
-                        return tracer.function(_function, args, kwargs, name=_name)
-
-                    wrapped.__name__, wrapped._xconv_original = name, function  # type: ignore[attr-defined]
-                    put(module, name, wrapped)
-        backend = keras.backend.backend()
-        if backend == "tensorflow":
-            from tensorflow.python.framework import op_callbacks
-
-            op_callbacks.add_op_callback(tracer.raw)
-            stack.callback(op_callbacks.remove_op_callback, tracer.raw)
-        elif backend == "torch":
-            from .torch import _Mode
-
-            stack.enter_context(_Mode(tracer.tape, {}))
-        else:
-            _watch_jax(tracer, put)
-        yield
-
-
-def _watch_jax(tracer: _Tracer, put: Callable) -> None:
-    import jax.numpy as jnp
-
-    cls = type(jnp.zeros(()))
-    names = "add radd sub rsub mul rmul truediv rtruediv pow rpow matmul rmatmul neg abs getitem mod floordiv".split()
-    for short in names:
-        name = f"__{short}__"
-        function = getattr(cls, name)
-
-        def wrapped(*args, _function=function, _name=short):
-            return tracer.function(_function, args, {}, name=_name)
-
-        put(cls, name, wrapped)
 
 
 def _owners(layer: Layer, path: str, found: dict[int, str]) -> None:
@@ -522,7 +294,7 @@ def trace(model: Layer, inputs: Sequence[Any], training: bool | None = False, op
     _owners(model, "", tracer.names)
     xs = [from_numpy(x) for x in inputs]
     numbers = tuple(tape.bind(x) for x in xs)
-    with _watching(tracer):
+    with watching(tracer):
         try:
             output = call(model, xs, training)
         except XconvError:

@@ -2,7 +2,6 @@
 
 import keras
 import numpy as np
-import tensorflow as tf
 from keras import layers, ops
 
 Input, Model = keras.Input, keras.Model
@@ -115,13 +114,15 @@ def Cells():
     return Model(row, layers.Dense(3, name="head")(layers.RNN(cells, name="steps")(row)))
 
 
-class Tensordot(layers.Layer):
+class Product(layers.Layer):
+    """A dense layer whose bias comes behind a reshape."""
+
     def build(self, shape):
         self.m = self.add_weight(shape=(shape[-1], 5), name="m")
         self.c = self.add_weight(shape=(5,), initializer="zeros", name="c")
 
     def call(self, x):
-        return tf.tensordot(x, self.m, axes=[[1], [0]]) + self.c
+        return ops.reshape(ops.matmul(x, self.m), (-1, 5)) + self.c
 
 
 def First(permuted=True):
@@ -132,7 +133,7 @@ def First(permuted=True):
     if permuted:
         x = layers.Permute((3, 1, 2), name="first")(x)
     x = layers.Flatten(name="flat")(layers.Activation("tanh", name="tanh")(x))
-    return Model(image, Tensordot(name="fc")(x))
+    return Model(image, Product(name="fc")(x))
 
 
 def Planes():

@@ -1,0 +1,1 @@
+"""Where a framework's calls are met while a model runs."""
