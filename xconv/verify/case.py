@@ -101,12 +101,13 @@ class Case:
 
     def _nearest(self, T: Trace, K: Trace, xs: Sequence[np.ndarray], alignment: Alignment, known: Session) -> Alignment:
         """The assignment under which the sides part at the fewest places, each group in its turn."""
+        from .law.keras import apply_laws
 
         def parted(candidate: Alignment) -> int:
             moved = self.carry(candidate, T, K)
             session = self.session(T, K, xs, candidate, moved)
             session.T = known.T
-            return len(walk(session, lambda fault: False))
+            return len(walk(session, lambda fault: False, partial(apply_laws, session)))
 
         best, left = alignment, 24 if self.small else 2
         fewest = parted(best)
