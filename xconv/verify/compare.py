@@ -236,7 +236,7 @@ def walk(session: Session, solve: Solve, reach: Callable[[Step | None], None] = 
                 ks = session.K.steps[was.index]  # a remedy at one input may have changed another
                 ours, theirs = inputs_of(ts, ks)[place]
                 _fed(session, t, k, ts, ks, ours, theirs, meet)
-        _gave(session, t, k, ts, ks, meet)
+        _gave(session, t, k, ts, session.K.steps[was.index], meet)
     reach(None)
     _outputs(session, meet)
     return found
