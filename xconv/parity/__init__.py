@@ -4,5 +4,5 @@ engines.py   what can run a block, each in a worker process that speaks NumPy
 work.py      what a worker does: build, load, run, differentiate
 checks.py    two answers and an allowance, to a row
 suite.py     the grid, and the rows as they come
-report.py    terminal, JSON, HTML
+report.py, plots.py   terminal, JSON, HTML
 """
