@@ -4,13 +4,28 @@ import json
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
+from xconv import cli
 from xconv.cli import main
 
 
 def xconv(*words):
     return subprocess.run([sys.executable, "-m", "xconv", *words], capture_output=True, text=True)
+
+
+@pytest.fixture
+def here(monkeypatch, capsys):
+    """The command in this process, which may have its frameworks loaded already: status, output, errors."""
+
+    def run(*words):
+        monkeypatch.setattr(sys, "argv", ["xconv", *map(str, words)])
+        with pytest.raises(SystemExit) as left:
+            main()
+        return left.value.code, *capsys.readouterr()
+
+    return run
 
 
 def test_parity_of_one_block_writes_its_rows_and_a_page(tmp_path):
@@ -29,22 +44,6 @@ def test_parity_of_one_block_writes_its_rows_and_a_page(tmp_path):
     page = files[1].read_text()
     assert page.count("<svg") == 2
     assert "http" not in page.replace("http://www.w3.org", "").replace("http://purl.org", "").partition("<script")[2]
-
-
-@pytest.mark.parametrize(
-    ("words", "sentence"),
-    [
-        (("parity", "botleneck"), "did you mean 'bottleneck'"),
-        (("parity", "conv", "--engines", "torhc"), "did you mean 'torch'"),
-        (("parity", "conv", "--dtypes", "float63"), "did you mean 'float6"),
-        (("parity", "conv", "--json", "/no/such/folder/rows.json"), "/no/such/folder does not exist"),
-    ],
-)
-def test_bad_input_is_one_sentence_on_stderr_and_status_2(words, sentence):
-    done = xconv(*words)
-    assert done.returncode == 2
-    assert sentence in done.stderr
-    assert len(done.stderr.strip().splitlines()) == 1
 
 
 def test_blocks_lists_the_catalogue_with_costs_and_sources():
@@ -70,14 +69,7 @@ def other():
 """
 
 
-def test_transfer_fills_a_model_and_saves_it_or_says_why_not_and_writes_nothing(tmp_path, monkeypatch, capsys):
-    def here(*words):
-        """The command in this process, which has its frameworks loaded already."""
-        monkeypatch.setattr(sys, "argv", ["xconv", *map(str, words)])
-        with pytest.raises(SystemExit) as left:
-            main()
-        return left.value.code, *capsys.readouterr()
-
+def test_transfer_fills_a_model_and_saves_it_or_says_why_not_and_writes_nothing(tmp_path, here):
     nets, out = tmp_path / "nets.py", tmp_path / "filled.keras"
     nets.write_text(NETS)
     code, told, _ = here("transfer", f"{nets}:ours", f"{nets}:theirs", "--out", out)
@@ -95,3 +87,115 @@ def test_transfer_fills_a_model_and_saves_it_or_says_why_not_and_writes_nothing(
     assert sorted(path.name for path in tmp_path.iterdir() if path.is_file()) == [
         "back.safetensors", "filled.keras", "nets.py",
     ]  # fmt: skip
+
+
+CODE = (
+    NETS
+    + """
+number = 7
+
+def exits():
+    raise SystemExit(0)
+
+def takes(something):
+    return something
+"""
+)
+FILES = {
+    "nets.py": CODE, "exits.py": "import sys; sys.exit(0)", "script.py": "import argparse; argparse.ArgumentParser()",
+    "broken.py": "1 / 0", "state.pt": "", "old.xtrace": "old", "empty.npz": "", "cut.safetensors": "x" * 20,
+    "model.onnx": "", "notes.txt": "",
+}  # fmt: skip
+BAD = """
+parity botleneck                                              | did you mean 'bottleneck'
+parity conv --engines torhc                                   | did you mean 'torch'
+parity conv --dtypes float63                                  | did you mean 'float6
+parity conv --json /no/such/folder/rows.json                  | /no/such/folder does not exist
+parity conv --json .                                          | . is a folder; name a file
+parity conv --json a --html a                                 | --json and --html are both a
+verify A B --json /proc/x.json                                | folder /proc cannot be written to
+verify A B --json /dev/null                                   | /dev/null is no ordinary file
+verify A B --input 2,3,999999999,999999999                    | this machine has
+verify A B --input 2,3,32,99999999999999999999                | give a smaller one
+verify A B --input a,b                                        | --input 'a,b' is no shape
+verify A B --input 2,3 --inputs in.npz                        | --input and --inputs both say
+verify A B --inputs none.npz                                  | none.npz is not a file
+verify A B --inputs empty.npz                                 | empty.npz is not an .npz of arrays
+verify A B --steps 5                                          | --steps counts training steps
+verify A B --map foo                                          | --map 'foo' must be TORCH_PATH=KERAS_PATH
+verify A B --weights bogus                                    | unknown weights mode 'bogus'
+verify A B --layout bogus                                     | unknown layout 'bogus'
+verify A B --train-a f                                        | give both --train-a and --train-b
+verify A                                                      | two models, 1 given
+verify --self-test conv --html a.html                         | --html would not be used with --self-test
+verify a.xtrace b.xtrace --seed 1 --no-probes                 | --seed, --probes would not be used with
+verify old.xtrace nets.py:theirs                              | xconv record nets.py:theirs --weights old.xtrace
+verify bottleneck nets.py:theirs                              | bottleneck is a block of the catalogue
+verify nets.py nets.py:theirs                                 | nets.py is code: say which model in it, nets.py:name
+verify state.pt nets.py:theirs                                | state.pt holds weights, no model
+verify notes.txt nets.py:theirs                               | notes.txt names no model; needed: file.py:name
+verify nets.py:outs nets.py:theirs                            | nets.py has no 'outs' (did you mean 'ours'?)
+verify nets.py:number nets.py:theirs                          | nets.py:number: int is neither
+verify nets.py:exits nets.py:theirs                           | cannot be called without arguments: it ends the
+verify nets.py:takes nets.py:theirs                           | cannot be called without arguments: TypeError
+verify exits.py:f nets.py:theirs                              | exits.py cannot be imported: it ends the program
+verify broken.py:f nets.py:theirs                             | broken.py cannot be imported: ZeroDivisionError
+verify nowhere:f nets.py:theirs                               | nowhere cannot be imported: ModuleNotFoundError
+verify nets.py:ours nets.py:ours                              | one torch and one Keras model are compared
+record nets.py:ours --input 2,3,6,6 --out q.txt               | q.txt must end in .xtrace
+record nets.py:ours --input 2,3,6,6 --out old.xtrace          | old.xtrace exists
+record nets.py:ours --weights k.keras --out q.xtrace          | must be an archive that xconv record wrote
+record nets.py:ours --layout x --out q.xtrace                 | unknown layout 'x'
+record nets.py:number --input 2,3,6,6 --out q.xtrace          | int is neither
+record nets.py:takes --input 2,3,6,6 --out q.xtrace           | cannot be called without arguments
+export bottleneck --out q.txt                                 | q.txt must end in .onnx
+export model.onnx --out q.onnx                                | an ONNX file is taken by verify, record and import
+export bottleneck --out q.onnx --weights cut.safetensors      | cut.safetensors cannot be read as
+export bottleneck --out q.onnx --input 1,x                    | is no shape
+import m.onnx nets.py:ours --out q.txt                        | q.txt must end in .safetensors or .pt or .keras
+import m.onnx nets.py:ours --out q.pt --map ab                | must be FILE_PATH=MODEL_PATH
+import m.onnx nets.py:ours --out q.keras                      | torch weights are written as .safetensors or .pt
+transfer nets.py:ours nets.py:theirs --out q.pt               | keras weights are written as .keras or .weights.h5
+transfer nets.py:ours nets.py:theirs --out q.keras --map a    | must be SRC_PATH=DST_PATH
+transfer nets.py:ours nets.py:theirs --out q.keras --flattened 3=a | must be PATH=C,H,W
+bench pointwise --dtypes tf32 --engines torch                 | tf32
+"""
+
+
+@pytest.mark.parametrize("line", BAD.strip().splitlines(), ids=lambda line: line.partition("|")[0].strip())
+def test_bad_input_is_one_sentence_on_stderr_and_status_2_and_writes_nothing(line, tmp_path, monkeypatch, here):
+    words, _, sentence = line.partition("|")
+    for name, text in FILES.items():
+        (tmp_path / name).write_text(text)
+    np.savez(tmp_path / "in.npz", x=np.zeros((2, 3)))
+    monkeypatch.chdir(tmp_path)
+    before = sorted(tmp_path.iterdir())
+    code, _, refused = here(*words.split())
+    assert (code, sentence.strip() in refused) == (2, True), refused
+    assert len(refused.strip().splitlines()) == 1
+    assert refused.startswith("xconv: ")
+    assert sorted(path for path in tmp_path.iterdir() if path.name != "__pycache__") == before
+    assert (tmp_path / "old.xtrace").read_text() == "old"
+
+
+def test_a_fault_of_our_own_is_no_verdict_and_keeps_its_traceback(here, monkeypatch):
+    def crash():
+        raise ZeroDivisionError("ours")
+
+    monkeypatch.setattr(cli, "app", crash)
+    code, _, said = here("blocks")
+    assert code == 70
+    assert "Traceback" in said
+    assert said.strip().splitlines()[-1].startswith("xconv: this is a fault of xconv's own")
+
+
+def test_a_module_in_the_current_folder_is_found_by_its_name(tmp_path, monkeypatch):
+    from xconv.named import found_of
+
+    (tmp_path / "near_by.py").write_text("x = 5")
+    monkeypatch.chdir(tmp_path)
+    assert found_of("near_by:x") == 5
+
+
+def test_the_version_is_told(here):
+    assert here("--version")[:2] == (0, "xconv 0.1.0\n")

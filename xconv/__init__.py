@@ -10,6 +10,8 @@ Importing xconv loads no framework: every public name is fetched from its room w
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from .errors import need
+
 if TYPE_CHECKING:
     from .block import blocks as blocks
     from .lowrank import decompose as decompose
@@ -35,6 +37,8 @@ __all__ = [*_PUBLIC, "__version__"]
 def __getattr__(name: str) -> Any:
     if name not in _PUBLIC:
         raise AttributeError(f"xconv has no {name!r}; it has {', '.join(sorted(_PUBLIC))}")
+    if name == "export":
+        need("onnx", "onnx")
     value = globals()[name] = getattr(import_module(f".{_PUBLIC[name]}", __name__), name)
     return value
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, get_args, get_type_hints
 
-from .errors import XconvError, one_of
+from .errors import XconvError, need, one_of
 from .quiet import hush
 
 ROOMS = ("spec", "torch", "keras", "onnx")
@@ -48,8 +48,14 @@ class Block:
     name: str
 
     def room(self, name: str) -> ModuleType:
-        """The module of one room; `torch` and `keras` import that framework."""
+        """The module of one room; `torch` and `keras` import that framework.
+
+        Raises:
+            MissingExtra: if it is not installed.
+        """
         hush()
+        if name in ("torch", "keras"):
+            need(name, name)
         return import_module(f"{__package__}.blocks.{self.name}.{name}")
 
     @cached_property

@@ -1,13 +1,18 @@
-"""The command line. Exit status everywhere: 0 equal, 1 different, 3 unproven, 2 bad input or usage (one sentence)."""
+"""The command line.
+
+Exit status everywhere: 0 equal, 1 different, 3 unproven, 2 bad input or usage: one sentence, 70 a fault of our own.
+"""
 
 import sys
 import time
+import traceback
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from . import files
+from . import __version__, arguments, files
+from .arguments import words
 from .bench.command import bench
 from .console import console as terminal
 from .errors import XconvError
@@ -21,11 +26,24 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Proves that PyTorch and Keras networks compute the same function, and exports proven ONNX graphs.",
+    epilog="Exit status: 0 equal, 1 different, 3 unproven, 2 bad input or usage, 70 a fault of xconv's own.",
 )
+FAULT = 70  # EX_SOFTWARE of sysexits.h: no status that a judgement has
 
 
-def _words(text: str) -> list[str]:
-    return [word for word in text.replace(",", " ").split() if word]
+def _version(asked: bool) -> None:
+    if asked:
+        print(f"xconv {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Options of xconv itself; its help stands above."""
 
 
 @app.command()
@@ -46,11 +64,9 @@ def parity(
     from .parity import engines as e
     from .parity import report, suite
 
-    chosen = [e.engine(n) for n in _words(engines) or (e.ENGINES if full else e.DEFAULT_ENGINES)]
-    todo = suite.tasks(names or [], _words(dtypes) or (DTYPES if full else e.DEFAULT_DTYPES))
-    for path in (json, html):
-        if path:
-            files.target(path, force=True)
+    chosen = [e.engine(n) for n in words(engines) or (e.ENGINES if full else e.DEFAULT_ENGINES)]
+    todo = suite.tasks(names or [], words(dtypes) or (DTYPES if full else e.DEFAULT_DTYPES))
+    files.reports(json, html)
     console, begin, rows = terminal(), time.monotonic(), []
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console) as progress:
@@ -106,16 +122,25 @@ def transfer(
     out: Annotated[
         Path, typer.Option(help="Where the filled model's weights go: .keras, .weights.h5, .safetensors, .pt")
     ],
+    map: Annotated[list[str] | None, typer.Option("--map", help="SRC_PATH=DST_PATH of a layer; repeat.")] = None,
+    flattened: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="PATH=C,H,W: torch's path of a dense layer before which each side flattens its own way; or none."
+        ),
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace a file that exists.")] = False,
 ) -> None:
     """Fill one model with the other's weights, bit for bit, and save it."""
     from .named import model_of
-    from .transfer import save
+    from .transfer import ENDINGS, able, save
     from .transfer import transfer as fill
 
-    files.target(out, force)
+    files.target(out, force, [ending for of in ENDINGS.values() for ending in of])
+    names, orders = arguments.pairs("--map", map, "SRC_PATH=DST_PATH"), arguments.flattened(flattened)
     model = model_of(target)
-    pairs = fill(model_of(source), model)
+    able(model, out)
+    pairs = fill(model_of(source), model, names=names, flattened=orders)
     for here, there in pairs.items():
         print(f"{here or source} -> {there or target}")
     save(model, out, force)
@@ -123,7 +148,7 @@ def transfer(
 
 
 def main() -> None:
-    """Run the command line; what it refuses is one sentence on stderr and exit status 2."""
+    """Run the command line: what it refuses is one sentence on stderr; what is xconv's own fault is never a verdict."""
     hush()
     unwarned()
     try:
@@ -131,3 +156,11 @@ def main() -> None:
     except XconvError as error:
         print(f"xconv: {error}", file=sys.stderr)
         raise SystemExit(2) from None
+    except MemoryError as error:
+        print(f"xconv: the memory of this machine does not suffice ({error}): give smaller inputs", file=sys.stderr)
+        raise SystemExit(2) from None
+    except Exception as error:
+        traceback.print_exception(error)
+        print("xconv: this is a fault of xconv's own and says nothing of your models; please report it with the lines "
+              "above", file=sys.stderr)  # fmt: skip
+        raise SystemExit(FAULT) from None

@@ -2,6 +2,7 @@
 
 import re
 from importlib import import_module
+from traceback import extract_tb
 from types import ModuleType
 
 
@@ -9,7 +10,7 @@ class XconvError(Exception):
     """Bad input or usage. The command line prints the sentence and exits with status 2."""
 
 
-class MissingExtra(XconvError):
+class MissingExtra(XconvError, ImportError):
     """A library that an extra of xconv installs is not there."""
 
 
@@ -17,18 +18,35 @@ class TransferError(XconvError):
     """Weights that cannot be placed, by name and shape."""
 
 
+BACKENDS = {"tensorflow": "keras", "jax": "jax", "torch": "torch"}  # of Keras, and the extras that bring them
+
+
 def need(module: str, extra: str) -> ModuleType:
     """Import an optional library, or say which extra brings it.
 
     Raises:
-        MissingExtra: if the library is not installed.
+        MissingExtra: if the library is not installed, or is Keras and its backend is not.
     """
     try:
         return import_module(module)
     except ModuleNotFoundError as error:
+        if said := without_backend(error):
+            raise MissingExtra(said) from error
         if error.name != module.partition(".")[0]:
             raise
         raise MissingExtra(f"{module} is not installed: pip install 'xconv[{extra}]'") from error
+
+
+def without_backend(error: ModuleNotFoundError) -> str:
+    """The sentence for Keras on a backend that is not installed; empty if the error is another one."""
+    frames = [frame.filename for frame in extract_tb(error.__traceback__)]
+    if error.name not in BACKENDS or not any("/keras/src/backend" in name.replace("\\", "/") for name in frames):
+        return ""
+    others = " or ".join(sorted(BACKENDS.keys() - {error.name}))
+    return (
+        f"Keras's backend {error.name} is not installed: pip install 'xconv[{BACKENDS[error.name]}]', or set the "
+        f"environment variable KERAS_BACKEND to one that is ({others})"
+    )
 
 
 def one_of(what: str, given: str, valid: object) -> str:
@@ -41,7 +59,7 @@ def one_of(what: str, given: str, valid: object) -> str:
     return f"unknown {what} {given!r}{hint}; valid: {', '.join(words)}"
 
 
-def first_line(error: Exception) -> str:
+def first_line(error: BaseException) -> str:
     """What an error says, in at most one line; where Keras says first which layer it met, what it met there."""
     plain = re.sub(r"\x1b\[[0-9;]*m", "", str(error))
     lines = [line.strip() for line in plain.splitlines() if line.strip()]

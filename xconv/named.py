@@ -1,14 +1,19 @@
 """What the user names on the command line, made a model: only what is named as code is run as code."""
 
 import sys
+from collections.abc import Callable
+from difflib import get_close_matches
 from importlib import import_module, util
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
-from .errors import XconvError, one_of
+from .errors import XconvError, without_backend
 from .frameworks import door, side_of
 
 FILES = {".keras": "keras", ".h5": "keras", ".pt2": "torch"}
+FORMS = "file.py:name, package.module:name, or a .keras, .h5 or .pt2 file"
+WEIGHTS = (".pt", ".pth", ".safetensors", ".npz", ".ckpt", ".bin")  # files that hold numbers and no model
 
 
 def model_of(text: str) -> Any:
@@ -28,58 +33,96 @@ def found_of(text: str) -> Any:
         XconvError: as `model_of`.
     """
     place, colon, name = text.rpartition(":")
-    if colon and place:
-        found = getattr(code(place), name, None)
-        if found is None:
-            raise XconvError(f"{place} has no {name!r}")
-        return found
+    if colon and place and Path(place).suffix not in FILES:
+        module = code(place)
+        if not hasattr(module, name):
+            public = [word for word in vars(module) if not word.startswith("_")]
+            close = get_close_matches(name, public, 1, 0.5)
+            raise XconvError(f"{place} has no {name!r}" + (f" (did you mean {close[0]!r}?)" if close else ""))
+        return getattr(module, name)
     path = Path(text)
-    if path.suffix in FILES:
-        if not path.is_file():
-            raise XconvError(f"{path} is not a file")
-        return door(FILES[path.suffix]).open_file(path)
+    if path.suffix not in FILES:
+        raise XconvError(_no_model(path))
+    if not path.is_file():
+        raise XconvError(f"{path} is not a file")
+    return door(FILES[path.suffix]).open_file(path)
+
+
+def _no_model(path: Path) -> str:
+    """What is wrong with a source of no known form."""
     from .block import blocks
 
-    raise XconvError(one_of("block", text, blocks()) + "; or file.py:name, pkg.mod:name, a .keras, .h5 or .pt2 file")
+    if path.suffix == ".py":
+        return f"{path} is code: say which model in it, {path}:name"
+    if path.suffix in WEIGHTS:
+        return f"{path} holds weights, no model: name a function that makes the model and loads them, file.py:name"
+    if path.suffix == ".onnx":
+        return f"{path}: an ONNX file is taken by verify, record and import, not here; needed: {FORMS}"
+    if path.suffix == ".xtrace":
+        return f"{path} is a record of a run: verify compares it with another one; needed: {FORMS}"
+    if str(path) in blocks():
+        return f"{path} is a block of the catalogue: name a model that uses it; needed: {FORMS}"
+    return f"{path} names no model; needed: {FORMS}"
 
 
-def code(place: str) -> Any:
-    """The module at a path, or of a dotted name.
+def code(place: str) -> ModuleType:
+    """The module at a path, or of a dotted name, which may also lie in the current folder.
 
     Raises:
         XconvError: if there is none, or it fails.
     """
+    if not place.endswith(".py"):
+        if str(Path.cwd()) not in sys.path:
+            sys.path.append(str(Path.cwd()))  # behind all else: nothing that is installed is shadowed
+        return ran(lambda: import_module(place), f"{place} cannot be imported")
+    path = Path(place)
+    if not path.is_file():
+        raise XconvError(f"{path} is not a file")
+    spec = util.spec_from_file_location(path.stem, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = sys.modules[path.stem] = util.module_from_spec(spec)
+    sys.path.insert(0, str(path.parent.resolve()))
+    ran(lambda: spec.loader.exec_module(module), f"{place} cannot be imported")  # type: ignore[union-attr]
+    return module
+
+
+def ran(work: Callable[[], Any], trouble: str) -> Any:
+    """What the user's own code gives.
+
+    Raises:
+        XconvError: with what it raised, be it an exit from the program.
+    """
     try:
-        if not place.endswith(".py"):
-            return import_module(place)
-        path = Path(place)
-        if not path.is_file():
-            raise XconvError(f"{path} is not a file")
-        spec = util.spec_from_file_location(path.stem, path)
-        assert spec is not None
-        assert spec.loader is not None
-        module = sys.modules[path.stem] = util.module_from_spec(spec)
-        sys.path.insert(0, str(path.parent.resolve()))
-        spec.loader.exec_module(module)
-        return module
+        return work()
     except XconvError:
         raise
+    except ModuleNotFoundError as error:
+        raise XconvError(f"{trouble}: {without_backend(error) or f'{type(error).__name__}: {error}'}") from error
+    except SystemExit as error:
+        raise XconvError(
+            f"{trouble}: it ends the program (sys.exit); put what a script does under if __name__ == '__main__':"
+        ) from error
     except Exception as error:  # whatever the user's own code raises
-        raise XconvError(f"{place} cannot be imported: {type(error).__name__}: {error}") from error
+        raise XconvError(f"{trouble}: {type(error).__name__}: {error}") from error
 
 
 def made(found: Any, text: str) -> Any:
-    """An instance: the object itself, or what the function or class without arguments makes."""
+    """An instance: the object itself, or what the function or class without arguments makes.
+
+    Raises:
+        XconvError: if it is no model and makes none.
+    """
     try:
         side_of(found)
-    except XconvError:
+    except XconvError as error:
         if not callable(found):
-            raise
+            raise XconvError(f"{text}: {error}") from None
     else:
         return found
+    model = ran(found, f"{text} cannot be called without arguments")
     try:
-        model = found()
-    except Exception as error:  # whatever the user's own code raises
-        raise XconvError(f"{text} cannot be called without arguments: {type(error).__name__}: {error}") from error
-    side_of(model)
+        side_of(model)
+    except XconvError as error:
+        raise XconvError(f"{text}() gives no model: {error}") from None
     return model

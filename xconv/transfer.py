@@ -7,7 +7,7 @@ from typing import Any
 from . import features
 from .callable import callable_module
 from .carry import Leaf, Leaves, carry_leaf, hollow, rule_for
-from .errors import TransferError, XconvError
+from .errors import TransferError, XconvError, need
 from .files import replacing
 from .frameworks import door, side_of
 
@@ -127,18 +127,32 @@ def _explain(source: Leaf, free: list[Leaf], side: str) -> None:
     raise TransferError(f"{source} with {shapes} fits nothing that is left: {_listed(free) or 'no layer'}")
 
 
+ENDINGS = {"torch": (".safetensors", ".pt"), "keras": (".keras", ".weights.h5")}
+
+
+def able(target: Any, path: str | Path) -> None:
+    """See that a model's weights can be written to a file of this name.
+
+    Raises:
+        XconvError: if it is a kind of file for the other framework, or for none.
+    """
+    side = side_of(target)
+    if not Path(path).name.endswith(ENDINGS[side]):
+        raise XconvError(f"{path}: {side} weights are written as {' or '.join(ENDINGS[side])}")
+    if side == "torch" and Path(path).suffix == ".safetensors":
+        need("safetensors", "torch")
+
+
 def save(target: Any, path: str | Path, force: bool = False) -> Path:
     """Write a model's weights: .safetensors or .pt for torch, .keras or .weights.h5 for Keras.
 
     Raises:
         XconvError: for another kind of file, or one that exists.
     """
-    path, side = Path(path), side_of(target)
-    able = {"torch": (".safetensors", ".pt"), "keras": (".keras", ".weights.h5")}[side]
-    if not path.name.endswith(able):
-        raise XconvError(f"{path}: {side} weights are written as {' or '.join(able)}")
+    path = Path(path)
+    able(target, path)
     with replacing(path, force) as folder:
-        door(side).save_file(target, folder / path.name)
+        door(side_of(target)).save_file(target, folder / path.name)
     return path
 
 

@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from .. import files
+from ..arguments import words
 from ..errors import XconvError
 
 
@@ -34,9 +36,7 @@ def bench(
     """
     from . import report, session
 
-    for path in (json, html):
-        if path and not path.parent.is_dir():
-            raise XconvError(f"cannot write {path}: {path.parent} is not a folder")
+    files.reports(json, html)
     old = report.load(compare) if compare else None
     plan = session.planned(
         names or [], words(device), words(engines), words(dtypes), quick=quick, forward=forward, stock=stock,
@@ -46,13 +46,7 @@ def bench(
         report.same_machine(old, plan)
     limit = (300 if quick else 0) if seconds is None else seconds
     run = session.run(plan, report.console(), seconds=limit, ray=ray, tools=tools)
-    raise typer.Exit(report.finish(run, json, html, old))
-
-
-def words(text: str) -> list[str]:
-    """Words by commas or spaces.
-
-    >>> words("cpu, cuda")
-    ['cpu', 'cuda']
-    """
-    return text.replace(",", " ").split()
+    status = report.finish(run, json, html, old)
+    if not any(row.turns for row in run.rows) and not run.tools:
+        raise XconvError("nothing was timed: none of these engines runs these blocks in these dtypes on this device")
+    raise typer.Exit(status)

@@ -52,6 +52,8 @@ def planned(
     for dtype in dtypes:
         if dtype not in DTYPES:
             raise XconvError(one_of("dtype", dtype, DTYPES))
+    if "tf32" in dtypes and "cuda" not in devices:
+        raise XconvError("tf32 is how GPUs multiply float32: it is timed with --device cuda")
     contenders = chosen(engines, devices, quick)
     if not contenders:
         raise XconvError("nothing to time: no framework is installed; pip install 'xconv[all]'")

@@ -6,26 +6,9 @@ from typing import Annotated
 
 import typer
 
+from .. import arguments, files
 from ..console import console as terminal
-from ..errors import XconvError, one_of
-
-
-def shape_of(text: str) -> tuple[int, ...]:
-    """A shape by commas.
-
-    >>> shape_of("1,3,224,224")
-    (1, 3, 224, 224)
-
-    Raises:
-        XconvError: if it is none.
-    """
-    try:
-        shape = tuple(int(size) for size in text.replace("x", ",").split(","))
-    except ValueError:
-        shape = ()
-    if not shape or min(shape) < 1:
-        raise XconvError(f"--input {text!r} must be positive integers by commas, batch and channels first: 1,3,224,224")
-    return shape
+from ..errors import XconvError, need, one_of
 
 
 def export(
@@ -59,16 +42,16 @@ def export(
 
     What does not compute what its source computes is not written.
     """
-    from . import files
+    need("onnx", "onnx")
     from .export import export as write
 
-    files.target(out, force)
+    files.target(out, force, [".onnx"])
     if json:
         files.target(json, force)
     if against not in (None, "torch", "keras"):
         raise XconvError(one_of("framework", str(against), ("torch", "keras")))
+    shapes = arguments.shapes(input) or []
     subject = _subject(source)
-    shapes = [shape_of(text) for text in input or []]
     given = shapes[0] if len(shapes) == 1 else shapes or None
     done = write(
         subject, out, given, weights=weights, case=case, against=against, runtimes=check, dtype=dtype, layout=layout,
@@ -86,7 +69,7 @@ def export(
         console.print(table(rows))
     if json:
         said = {**done.to_json(), **({"compared": rows} if rows else {})}
-        json.write_text(json_module.dumps(said, indent=1, default=str) + "\n")
+        files.write(json, json_module.dumps(said, indent=1, default=str) + "\n")
 
 
 def _subject(source: str):
@@ -131,33 +114,26 @@ def import_(
     ],
     out: Annotated[Path, typer.Option(help="Where the filled model goes: .safetensors, .pt, .keras or .weights.h5.")],
     map: Annotated[list[str] | None, typer.Option(help="FILE_PATH=MODEL_PATH where names differ; repeat.")] = None,
+    flattened: Annotated[
+        list[str] | None,
+        typer.Option(help="PATH=C,H,W: a dense layer before which each side flattens its own way; or none."),
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
 ) -> None:
     """Fill a model of either framework with the weights of an exported file, bit for bit."""
-    from ..transfer import save
-    from . import files
+    need("onnx", "onnx")
+    from ..named import model_of
+    from ..transfer import ENDINGS, able, save
     from .weights import fill, instance_for
 
-    files.target(out, force)
-    names = dict(_pair(text) for text in map or [])
+    files.target(out, force, [ending for of in ENDINGS.values() for ending in of])
+    names, orders = arguments.pairs("--map", map, "FILE_PATH=MODEL_PATH"), arguments.flattened(flattened)
     framework, colon, name = target.partition(":")
     if colon and framework in ("torch", "keras"):
         model, whole = instance_for(file, framework, name)
     else:
-        model = whole = _subject_model(target)
-    pairs = fill(file, model, names)
+        model = whole = model_of(target)
+    able(whole, out)
+    pairs = fill(file, model, names, orders)
     save(whole, out, force)
     terminal().print(f"[bold]{out}[/]: {len(pairs)} layers filled from {file}", highlight=False)
-
-
-def _subject_model(target: str):
-    from ..named import model_of
-
-    return model_of(target)
-
-
-def _pair(text: str) -> tuple[str, str]:
-    here, equals, there = text.partition("=")
-    if not equals:
-        raise XconvError(f"--map {text!r} must be FILE_PATH=MODEL_PATH")
-    return here, there

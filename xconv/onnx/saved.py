@@ -58,7 +58,11 @@ def read(path: str | Path, block: Block, case: Case) -> dict[str, Leaf]:
 def state_dict(path: Path) -> dict[str, np.ndarray]:
     """Arrays by torch's names."""
     if path.suffix == ".safetensors":
-        return need("safetensors.numpy", "onnx").load_file(path)
+        load = need("safetensors.numpy", "onnx").load_file
+        try:
+            return load(path)
+        except need("safetensors", "onnx").SafetensorError as error:
+            raise XconvError(f"{path} cannot be read as safetensors: {error}") from error
     if path.suffix == ".npz":
         with np.load(path, allow_pickle=False) as arrays:
             return dict(arrays)

@@ -167,6 +167,9 @@ def paired(source: Leaves, target: Leaves, names: dict[str, str], side: str) -> 
     Raises:
         TransferError: naming what has no partner, or several.
     """
+    for given, held, whose in ((names, source, "file"), (names.values(), target, "model")):
+        if unknown := [path for path in given if path not in held]:
+            raise TransferError(f"--map: the {whose} has no layer {unknown[0]!r}; it has {', '.join(held)}")
     if side == "keras" and len(source) == len(target):
         from ..transfer import paired as across
 

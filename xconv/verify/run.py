@@ -58,8 +58,9 @@ def verify(
         raise XconvError(one_of("weights mode", weights, MODES))
     if layout not in LAYOUTS:
         raise XconvError(one_of("layout", layout, LAYOUTS))
-    from .load import keras as keras_door
-    from .load import torch as torch_door
+    from .load import door
+
+    torch_door, keras_door = door("torch"), door("keras")
     from .precision.keras import lifted
 
     clock = Clock()

@@ -3,12 +3,33 @@
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 from typing import Any
+
+from ...errors import need
+from ...quiet import hush
+
+
+def door(side: str) -> ModuleType:
+    """The room of one framework.
+
+    Raises:
+        MissingExtra: if it is not installed.
+    """
+    hush()
+    need(side, side)
+    return import_module(f".{side}", __name__)
 
 
 def opened(source: str | Path, side: str) -> Any:
-    """What a file holds; an ONNX graph as a model of the side."""
+    """What a file holds; an ONNX graph as a model of the side.
+
+    Raises:
+        XconvError: if it cannot be read.
+    """
     if Path(source).suffix == ".onnx":
+        need("onnx", "onnx")
+        need(side, side)
         from .onnx.graph import read
 
         net: Callable[[Any], Any] = import_module(f".onnx.{side}", __name__).net
