@@ -8,6 +8,8 @@ from typing import Any
 import keras
 from keras.src.ops.operation import Operation
 
+from ..recorder import mapped
+
 Layer = keras.layers.Layer
 VARIABLE = keras.Variable.__mro__[1] if keras.Variable.__mro__[1].__name__ == "Variable" else keras.Variable
 QUIET = frozenset("convert_to_tensor convert_to_numpy shape ndim size is_tensor get_item".split())
@@ -66,12 +68,24 @@ def watching(tracer: Any) -> Iterator[None]:
             op_callbacks.add_op_callback(tracer.raw)
             stack.callback(op_callbacks.remove_op_callback, tracer.raw)
         elif backend == "torch":
-            from ..torch import _Mode
-
-            stack.enter_context(_Mode(tracer.tape, {}))
+            stack.enter_context(_torch_mode(tracer))
         else:
             _watch_jax(tracer, put)
         yield
+
+
+def _torch_mode(tracer: Any) -> Any:
+    """Sees torch's functions; a variable that one is given is read first, and so becomes a value of its own."""
+    from ..torch import _Mode
+
+    def read(leaf: Any) -> Any:
+        return leaf.value if isinstance(leaf, keras.Variable) and not tracer.tape.deep else leaf
+
+    class Mode(_Mode):
+        def __torch_function__(self, func, types, args=(), kwargs=None):
+            return super().__torch_function__(func, types, mapped(tuple(args), read), mapped(dict(kwargs or {}), read))
+
+    return Mode(tracer.tape, {})
 
 
 def _watch_jax(tracer: Any, put: Callable) -> None:
