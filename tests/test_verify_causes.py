@@ -140,4 +140,4 @@ class StartedAtNought(keras.Model):
 
 
 def test_a_start_that_no_input_changes_is_a_constant():
-    assert told(Started(), StartedAtNought(), (2, 7, 3)) == ["constant"]
+    assert told(Started(), StartedAtNought, (2, 7, 3)) == ["constant"]

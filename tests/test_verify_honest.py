@@ -67,18 +67,15 @@ def test_a_batch_of_one_that_squeeze_drops_is_told_as_that(batch, probe):
 
 
 def test_what_agrees_already_is_mended_by_nothing():
+    from xconv.verify.compare import Fault
     from xconv.verify.diagnose import Doctor
 
-    class Agrees:
-        actual = np.zeros(1)
-
-        def solved(self, machine):
-            return True
-
     class Session:
-        K = traces = (None, type("Trace", (), {"steps": (), "light": True}))
+        K = None
+        traces = (None, type("Trace", (), {"steps": (), "light": True}))
 
-    assert Doctor(Session())._solution(Agrees(), 10) is None
+    fault = Fault(Session(), "between", 0, np.ones(3), np.ones(3), 0)
+    assert Doctor(Session())._solution(fault, 10) is None
 
 
 def test_a_branch_on_the_batch_is_found():

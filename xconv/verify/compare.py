@@ -52,6 +52,11 @@ class Fault:
     def difference(self) -> Difference:
         return Difference(float("inf"), float("inf")) if self.actual is None else difference(self.expected, self.actual)
 
+    @property
+    def agrees(self) -> bool:
+        """Are the numbers right, and only their shape or their place another?"""
+        return self.actual is not None and agree(self.expected, self.actual)
+
     def solved(self, machine: Machine) -> bool:
         """Does the value agree on a changed machine?"""
         return agree(self.expected, machine.value(machine.__dict__.get("target", self.target)))

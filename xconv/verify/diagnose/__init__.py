@@ -8,6 +8,7 @@ from typing import Any
 
 from ..causes import meaning
 from ..compare import Fault, Session
+from ..machine import Machine
 from ..match import AGREE_OUTPUT, laid_out
 from ..model import Difference, Divergence, Place, Step
 
@@ -52,6 +53,7 @@ class Proposal:
     evidence: Mapping[str, Any] = field(default_factory=dict)
     law: bool = False  # a framework's documented rounding: told, and not a fault
     vague: bool = False  # several steps at once, under the name of one
+    family: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,11 +64,12 @@ class Found:
     proposal: Proposal | None
 
 
-def propose(fault: Fault) -> Iterator[Proposal]:
-    """All hypotheses for a fault."""
-    for family in FAMILIES:
+def propose(fault: Fault, families: Sequence[str] = FAMILIES) -> Iterator[Proposal]:
+    """The hypotheses of some families for a fault."""
+    for family in families:
         try:
-            yield from import_module(f"{__name__}.{family}").propose(fault)
+            for proposal in import_module(f"{__name__}.{family}").propose(fault):
+                yield replace(proposal, family=family)
         except Exception as error:  # frameworks raise anything
             # The region cannot be run as it stands: the family has nothing to say, and the report says so.
             fault.session.skipped.append(
@@ -84,13 +87,14 @@ class Doctor:
     def __init__(self, session: Session, limit: int = 4000):
         self.session, self.limit = session, limit
         self.found: list[Found] = []
+        self.proven: dict[tuple[str, str, Place | None], None] = {}  # family, cause and place of what mended a fault
         self.tried = 0
         self.small = len(session.traces[1].steps) < 300
         # Parts of a large run are not looked at one by one where the whole is explained: their values cost memory.
         self.light = session.traces[1].light
 
     def __call__(self, fault: Fault) -> bool:
-        if fault.actual is not None and fault.solved(self.session.K):
+        if fault.agrees:
             from .shape import shaped
 
             self.found.append(Found(fault, shaped(fault)))
@@ -110,19 +114,19 @@ class Doctor:
         Of several that do, one under which the outputs agree too says more than one that mends this place alone.
         """
         first, left = None, most
-        if fault.actual is not None and fault.solved(self.session.K):  # no change could be seen to mend it
+        if fault.agrees:  # no change could be seen to mend it
             return None
+        for proposal in propose(fault, list(dict.fromkeys(family for family, *_ in self.proven))):
+            if (proposal.family, proposal.cause, place(proposal.keras)) in self.proven and self._solves(
+                fault, proposal
+            ):
+                return proposal  # the same line of the user's once more
         for proposal in propose(fault):
             if self.tried >= self.limit or left <= 0:
                 break
             left, self.tried = left - 1, self.tried + 1
-            machine = self.session.K.branch()
-            try:
-                proposal.apply(machine)
-                solved = fault.solved(machine)
-            except Exception:  # a hypothesis that cannot be run is refuted; frameworks raise anything
-                continue
-            if not solved:
+            machine = self._solves(fault, proposal)
+            if machine is None:
                 continue
             if fault.where == "in" or proposal.law or not self.small or whole(self.session, machine):
                 first = proposal
@@ -131,13 +135,25 @@ class Doctor:
                 first, left = proposal, min(left, MORE)
         return first
 
+    def _solves(self, fault: Fault, proposal: Proposal) -> Machine | None:
+        """Keras's run with a proposal applied, if that makes the sides agree at a fault."""
+        machine = self.session.K.branch()
+        try:
+            proposal.apply(machine)
+            return machine if fault.solved(machine) else None
+        except Exception:  # a hypothesis that cannot be run is refuted; frameworks raise anything
+            return None
+
     def _apply(self, fault: Fault, proposal: Proposal) -> None:
         proposal.apply(self.session.K)
+        self.session.K.__dict__.pop("target", None)  # where this fault was looked at, and no other
         self.session.settled[fault.target] = fault.torch_value
         if proposal.law:
             self.session.laws.append(proposal.explanation)
         else:
             self.found.append(Found(fault, proposal))
+        if proposal.keras is not None and not proposal.vague:
+            self.proven[proposal.family, proposal.cause, place(proposal.keras)] = None
 
     def _solve(self, fault: Fault, most: int) -> bool:
         """Mend a part of the way, if something says what it is."""
@@ -232,19 +248,35 @@ def _twin(fault: Fault, step: Step) -> Step | None:
 
 
 def merged(found: Sequence[Divergence]) -> list[Divergence]:
-    """One divergence for two that are halves of one mistake: a stride or an activation that stands elsewhere."""
+    """One divergence for two that are halves of one mistake: a stride or an activation that stands elsewhere, or a
+    stride in the place of a pooling.
+    """
     left, out = list(found), []
     while left:
         d = left.pop(0)
         twin = next((e for e in left if _halves(d, e)), None)
         if twin is not None:
             left.remove(twin)
-            cause = "stride.placement" if d.cause == "stride.value" else "layer.order"
+            cause = {"stride.value": "stride.placement", "layer.missing": d.cause}.get(d.cause, "layer.order")
             where = f"{twin.torch.path if twin.torch else '-'} | {twin.keras.path if twin.keras else '-'}"
             d = replace(d, cause=cause, explanation=f"{d.explanation}; and {twin.explanation} at {where}",
                         remedy=f"{d.remedy}; {twin.remedy}")  # fmt: skip
         out.append(d)
-    return _together(out)
+    return _together(_once(out))
+
+
+def _once(found: Sequence[Divergence]) -> list[Divergence]:
+    """One divergence for the calls of one line of the user's that is wrong in the same way each time."""
+    first: dict[Any, Divergence] = {}
+    calls: dict[Any, int] = {}
+    for i, d in enumerate(found):
+        key: Any = (d.torch, d.keras, d.cause, d.remedy, d.probe) if d.confirmed else i
+        first.setdefault(key, d)
+        calls[key] = calls.get(key, 0) + 1
+    return [
+        d if calls[key] == 1 else replace(d, explanation=f"{d.explanation}, in {calls[key]} calls")
+        for key, d in first.items()
+    ]
 
 
 def _together(found: Sequence[Divergence]) -> list[Divergence]:
@@ -265,6 +297,8 @@ def _halves(a: Divergence, b: Divergence) -> bool:
         return False
     if a.cause == b.cause == "stride.value":
         return a.evidence.get("stride") is not None and a.evidence.get("stride") == b.evidence.get("stride", ())[::-1]
+    if (a.cause, b.cause) == ("layer.missing", "stride.value"):
+        return a.keras is not None and b.keras is not None and a.keras.path == b.keras.path
     kinds = {a.cause, b.cause}
     return (
         kinds == {"activation.missing", "activation.surplus"}

@@ -7,6 +7,7 @@ from ..compare import Fault
 from ..machine import Machine
 from ..match import channels, laid_out
 from ..model import Ref, Step
+from ..sorts import sort
 from ..trace.recorder import mapped
 from . import Proposal
 from .activation.describe import torch_act
@@ -17,6 +18,7 @@ def propose(fault: Fault) -> Iterator[Proposal]:
     if fault.where != "between" or fault.torch_step is None or fault.keras_step is None or fault.pair is None:
         return
     yield from _exchanged(fault)
+    yield from _reduced(fault)
     yield from _blocks(fault)
     yield from _moved(fault)
 
@@ -50,6 +52,30 @@ def _exchanged(fault: Fault) -> Iterator[Proposal]:
             m.__dict__["target"] = old_in
 
         yield Proposal("layer.order", f"torch applies {twin.kind} behind {t.name}, Keras {s.kind} before {k.name}",
+                       f"exchange the two{quoted(s)}", apply, t, k)  # fmt: skip
+
+
+def _reduced(fault: Fault) -> Iterator[Proposal]:
+    """A pooling or reduction that torch has before this layer and Keras behind it."""
+    session, t, k = fault.session, fault.torch_step, fault.keras_step
+    assert t is not None
+    assert k is not None
+    wanted = {sort(s) for s in regions(fault)[0]} & {"reduction", "pooling"}
+    for s in session.K.users(k.outputs[0]):
+        if sort(s) not in wanted or len(s.inputs) != 1 or len(s.outputs) != 1:
+            continue
+
+        def apply(m: Machine, s: Step = s) -> None:
+            made, end = k.outputs[0], s.outputs[0]
+            users = m.users(end)
+            rewire(m, s, made, fault.target)
+            for user in users:
+                rewire(m, user, end, made)
+            rewire(m, k, fault.target, end)
+            m.outputs = tuple(made if v == end else v for v in m.outputs)
+            m.__dict__["target"] = end
+
+        yield Proposal("layer.order", f"torch reduces before {t.name}, Keras has {s.kind} behind {k.name}",
                        f"exchange the two{quoted(s)}", apply, t, k)  # fmt: skip
 
 
