@@ -115,6 +115,7 @@ class Place:
     step: str
     source: str = ""
     code: str = ""
+    near: bool = False  # the path is that of the layer next to it
 
     def to_json(self) -> dict[str, str]:
         return {"path": self.path, "step": self.step, "source": self.source, "code": self.code}

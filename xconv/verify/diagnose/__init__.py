@@ -208,7 +208,7 @@ def place(step: Step | None, near: Step | None = None) -> Place | None:
     for s in (step, near):
         if s is not None and s.path == path:  # a part is told by the layer that has it
             path = str(s.settings.get("module", path))
-    return Place(path, step.kind, step.structure or step.source, step.made or step.code)
+    return Place(path, step.kind, step.structure or step.source, step.made or step.code, not step.path and bool(path))
 
 
 def divergence(found: Found) -> Divergence:
@@ -270,7 +270,10 @@ def _once(found: Sequence[Divergence]) -> list[Divergence]:
     first: dict[Any, Divergence] = {}
     calls: dict[Any, int] = {}
     for i, d in enumerate(found):
-        key: Any = (d.torch, d.keras, d.cause, d.remedy, d.probe) if d.confirmed else i
+        places = [
+            replace(p, path="", near=False) if p is not None and p.near and p.code else p for p in (d.torch, d.keras)
+        ]
+        key: Any = (*places, d.cause, d.remedy, d.probe) if d.confirmed else i
         first.setdefault(key, d)
         calls[key] = calls.get(key, 0) + 1
     return [
