@@ -52,6 +52,10 @@ class Case:
         if self.torch.file or self.keras.file:
             known = {**twins(ts, ks, self.torch, self.keras, self.mode == "as-is"), **known}
         found = align(T, K, ts, ks, [outline(h) for h in ts], [outline(h) for h in ks], known)
+        if groups := groups_alone(found):  # what one side keeps together the other may not
+            ts, ks = holders(T, self.torch.weights_of, groups), holders(K, self.keras.weights_of, groups)
+            other = align(T, K, ts, ks, [outline(h) for h in ts], [outline(h) for h in ks], known)
+            found = min(found, other, key=tensors_alone)
         if not found.bundles or self.mode == "as-is":
             return found, self.carry(found, T, K)
         options = [found, *(replace(found, bundles=order) for order in turnings(found.bundles))]
@@ -235,6 +239,17 @@ class Case:
 
     def agree(self, ours: list[np.ndarray], theirs: list[np.ndarray]) -> bool:
         return len(ours) == len(theirs) and self.apart(ours, theirs).max_rel <= self.allowed
+
+
+def groups_alone(alignment: Alignment) -> set[str]:
+    """The paths of bare tensors that count as one layer and have no partner, where the other side has such, too."""
+    alone = (alignment.torch_alone, alignment.keras_alone)
+    several = {h.step.path for held in alone for h in held if h.kind == "weight" and len(h.weights) > 1}
+    return several if all(alone) else set()
+
+
+def tensors_alone(alignment: Alignment) -> int:
+    return sum(len(h.weights) for h in (*alignment.torch_alone, *alignment.keras_alone))
 
 
 def worst(fault: Fault) -> dict[str, np.ndarray]:

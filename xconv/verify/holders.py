@@ -1,6 +1,6 @@
 """The steps that hold weights: one holder for each layer, however often it is called."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass, field, replace
 from math import prod
 from typing import Any
@@ -11,6 +11,7 @@ from ..carry import Leaf, carry_leaf
 from ..errors import TransferError
 from ..rules import AFFINE, Rule, patched, table
 from .model import Step, Trace
+from .shapes import layouts
 
 NORMS = frozenset(
     "BatchNorm1d BatchNorm2d BatchNorm3d SyncBatchNorm LayerNorm GroupNorm InstanceNorm1d InstanceNorm2d "
@@ -70,8 +71,12 @@ class Holder:
         return f"{self.path or 'the model itself'} ({self.kind})"
 
 
-def holders(trace: Trace, weights_of: Callable[[Any], Mapping[str, Any]]) -> list[Holder]:
-    """All holders of a trace, in the order of their first call."""
+def holders(trace: Trace, weights_of: Callable[[Any], Mapping[str, Any]], apart: Container[str] = ()) -> list[Holder]:
+    """All holders of a trace, in the order of their first call.
+
+    Args:
+        apart: paths of layers whose bare tensors are holders of their own.
+    """
     found: dict[Any, Holder] = {}
     bare: dict[tuple[str, bool], list[Holder]] = {}
     frozen = {s.path for s in trace.steps if s.kind == "weight" and _statistic(str(s.settings.get("name", "")))}
@@ -83,7 +88,7 @@ def holders(trace: Trace, weights_of: Callable[[Any], Mapping[str, Any]]) -> lis
             constant = bool(step.settings.get("constant")) and step.path not in frozen
             held = bare.setdefault((step.path, constant), [])
             into = next((h for h in held if h.weights.get(name) is step.owner), None)
-            if into is None and (not held or not _one_layer(held[-1], name, step)):
+            if into is None and (not held or step.path in apart or not _one_layer(held[-1], name)):
                 found[id(step)] = Holder(step.path, step.kind, {})
                 held.append(found[id(step)])
             into = into or held[-1]
@@ -112,11 +117,15 @@ ROLES = {
 
 def role(name: str) -> str:
     """What a weight is for in a normalisation or a layer, by what such weights are called; "" if that says nothing."""
-    last = name.rpartition(".")[2].lower().strip("_0123456789")
-    return next((role for role, words in ROLES.items() if last in words), "")
+    words = name.rpartition(".")[2].lower().strip("_0123456789")
+    for part in (words, *words.split("_")):
+        for role, known in ROLES.items():
+            if part in known:
+                return role
+    return ""
 
 
-def _one_layer(holder: Holder, name: str, step: Step) -> bool:
+def _one_layer(holder: Holder, name: str) -> bool:
     """Does a bare tensor belong to those before it: scale, shift and statistics, each once?"""
     roles = {role(n) for n in holder.weights}
     return "" not in roles | {role(name)} and role(name) not in roles
@@ -159,11 +168,6 @@ def _patches(torch: Holder, keras: Holder) -> Rule | None:
     return None
 
 
-def same_numbers(a: tuple[int, ...], b: tuple[int, ...]) -> bool:
-    """Could one shape be the other's with axes permuted?"""
-    return sorted(n for n in a if n > 1) == sorted(n for n in b if n > 1)
-
-
 def compatible(torch: Holder, keras: Holder, torch_leaf: Leaf, keras_leaf: Leaf) -> bool:
     """Could the two hold the same weights? One-sided biases and affine parts do not count against it."""
     row = row_for(torch, keras)
@@ -181,14 +185,11 @@ def compatible(torch: Holder, keras: Holder, torch_leaf: Leaf, keras_leaf: Leaf)
     if (torch.kind, keras.kind) in table() or (torch.norm != keras.norm and not bare):
         return False
     ts, ks = ([tuple(w.shape) for w in h.weights.values()] for h in (torch, keras))
-    return (
-        (bare or not _known(torch, keras))
-        and len(ts) == len(ks)
-        and all(any(same_numbers(a, b) for b in ks) for a in ts)
-    )
+    return (bare or not known(torch, keras)) and len(ts) == len(ks) and all(any(layouts(a, b) for b in ks) for a in ts)
 
 
-def _known(torch: Holder, keras: Holder) -> bool:
+def known(torch: Holder, keras: Holder) -> bool:
+    """Has the table rows for both kinds, though none for the two?"""
     return any(t == torch.kind for t, _ in table()) and any(k == keras.kind for _, k in table())
 
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import permutations
 from typing import Any
 
 import numpy as np
@@ -11,8 +10,9 @@ from ..carry import Leaf
 from ..errors import TransferError
 from ..rules import AFFINE, Rule, flattened
 from .align import Alignment, kindred
-from .holders import NEUTRAL, Holder, carry_part, leaf, outline, role, row_for, same_numbers
+from .holders import NEUTRAL, Holder, carry_part, known, leaf, outline, role, row_for
 from .model import Divergence, Step, Trace
+from .shapes import layouts
 from .sides import Side
 from .sorts import sort
 
@@ -89,21 +89,6 @@ def _chosen(trace: Trace, value: int) -> bool:
     return step is not None
 
 
-def axis_orders(here: tuple[int, ...], there: tuple[int, ...]) -> list[tuple[int, ...]]:
-    """The orders of axes that make one shape the other, where ones do not count; the likeliest first.
-
-    >>> axis_orders((8, 3, 5, 5), (5, 5, 3, 8))
-    [(2, 3, 1, 0), (3, 2, 1, 0)]
-    """
-    rank, there = len(here), tuple(n for n in there if n > 1)
-    space = tuple(range(2, rank))
-    kernel = (*space, 1, 0)  # a convolution's, from torch; and back
-    likely = [kernel, tuple(np.argsort(kernel)), (*range(1, rank), 0), (*space, 0, 1)] if rank > 2 else []
-    orders = [tuple(range(rank)), *likely, *permutations(range(rank))]
-    fitting = [p for p in orders if tuple(here[i] for i in p) == there]
-    return list(dict.fromkeys(fitting))
-
-
 class Carrier:
     """Carries from one side of an alignment to the other."""
 
@@ -168,7 +153,7 @@ class Carrier:
         a, b = leaf(source, here.to_numpy), outline(target)
         t, k = (source, target) if side == "torch" else (target, source)
         row = self.row(t, k)
-        if row is None and kindred(t.kind) and "weight" not in (t.kind, k.kind):
+        if row is None and kindred(t.kind) and known(t, k):
             raise TransferError(f"no rule carries torch's {t} to Keras's {k}")
         if row is None:
             return self._by_shape(a, b)
@@ -185,19 +170,18 @@ class Carrier:
         out: dict[str, np.ndarray] = {}
         left = dict(a.weights)
         for name, room in b.weights.items():
-            fits = [n for n, w in left.items() if same_numbers(w.shape, room.shape)]
+            fits = [n for n, w in left.items() if layouts(w.shape, room.shape)]
             if name in fits:
                 fits = [name]
             if len(fits) > 1:  # several of one shape: by what such weights are called
                 fits = [n for n in fits if role(n) and role(n) == role(name)]
             if len(fits) != 1:
                 continue
-            array = left.pop(fits[0]).squeeze()
-            orders = axis_orders(array.shape, room.shape)
-            chosen = self.orders.get((b.path, name), 0)
-            if len(orders) > 1:
-                self.transfer.orders[b.path, name] = len(orders)
-            out[name] = array.transpose(orders[chosen]).reshape(room.shape)
+            array = left.pop(fits[0])
+            ways = layouts(array.shape, room.shape)
+            if len(ways) > 1:
+                self.transfer.orders[b.path, name] = len(ways)
+            out[name] = ways[self.orders.get((b.path, name), 0)](array)
         return out, list(left), [n for n in b.weights if n not in out]
 
     def _neutral(self, holder: Holder, name: str, side: Side) -> None:
