@@ -92,8 +92,12 @@ def keras_norm(step: Step, weights: Weights, shape: tuple[int, ...]) -> Norm | N
     return replace(norm, mean=along(weights["moving_mean"]), variance=along(weights["moving_variance"]))
 
 
-def torch_norm(step: Step, weights: Weights, perm: Sequence[int]) -> Norm | None:
-    """What a torch normalisation computes, on a tensor whose Keras axis i is torch's perm[i]."""
+def torch_norm(step: Step, weights: Weights, perm: Sequence[int], over: int = -1) -> Norm | None:
+    """What a torch normalisation computes, on a tensor whose Keras axis i is torch's perm[i].
+
+    Args:
+        over: the axis of torch's that a user's own layer of such a name is taken to normalise over.
+    """
     s, rank, kind = step.settings, len(perm), plain(step.kind)
     eps = s.get("eps", 1e-5)
 
@@ -106,7 +110,7 @@ def torch_norm(step: Step, weights: Weights, perm: Sequence[int]) -> Norm | None
         return a.reshape([a.shape[at.index(i)] if i in at else 1 for i in range(rank)]).transpose(perm)
 
     if kind.startswith(("layernorm", "rmsnorm")):
-        at = tuple(range(rank - len(s["normalized_shape"]), rank))
+        at = tuple(range(rank - len(s["normalized_shape"]), rank)) if "normalized_shape" in s else (over % rank,)
         if kind.startswith("rms"):
             return Norm("rms", np.finfo(np.float64).eps if eps is None else eps, keras(at), gamma=along("weight", at))
         return Norm("axes", eps, keras(at), gamma=along("weight", at), beta=along("bias", at))

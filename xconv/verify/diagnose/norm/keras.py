@@ -17,7 +17,7 @@ from ..constant import offered
 from ..edit import define, quoted, regions
 from .changes import Change, changes, forms
 from .divided.keras import divided
-from .formula import Norm, Weights, identified, keras_norm, marks, permutation, subsets, torch_norm
+from .formula import Norm, Weights, identified, keras_norm, marks, permutation, plain, subsets, torch_norm
 
 _TORCH = frozenset(
     "layer_norm group_norm instance_norm batch_norm rms_norm".split()
@@ -89,12 +89,26 @@ def _pair(fault: Fault, t: Step, k: Step, torch: Weights, keras: Weights) -> Ite
     perm = permutation(move(marks(reference)), reference.shape)
     if perm is None:
         return
-    want, have = torch_norm(t, torch, perm), keras_norm(k, keras, x.shape)
+    want, have = _wanted(fault, t, torch, perm, move), keras_norm(k, keras, x.shape)
     if want is None or have is None:
         return
     if not agree(given, have(x), 1e-9):  # a subclass with a call of its own
         have = identified(replace(have, mean=want.mean, variance=want.variance, axes=want.axes), x, given) or have
     yield from _proposals(changes(t, k, want, have), t, k, k.inputs[0])
+
+
+def _wanted(
+    fault: Fault, t: Step, torch: Weights, perm: tuple[int, ...], move: Callable[[np.ndarray], np.ndarray]
+) -> Norm | None:
+    """What torch's step computes: by its settings, or, of a user's own layer, by its values."""
+    if not plain(t.kind).startswith(("layernorm", "rmsnorm")) or "normalized_shape" in t.settings:
+        return torch_norm(t, torch, perm)
+    x, given = (move(fault.session.t(v)) for v in (first_input(t), t.outputs[0]))  # type: ignore[arg-type]
+    for over in (-1, 1):
+        norm = torch_norm(t, torch, perm, over)
+        if norm is not None and (found := identified(norm, x, given)) is not None:
+            return found
+    return None
 
 
 def _by_hand(fault: Fault, t: Step, torch: Weights, theirs: list[Step]) -> Iterator[Proposal]:
@@ -106,7 +120,8 @@ def _by_hand(fault: Fault, t: Step, torch: Weights, theirs: list[Step]) -> Itera
         x = session.K.value(start)
         if x.size != reference.size or (move := laid_out(reference, x, channels(t))) is None:
             continue
-        want = torch_norm(t, torch, permutation(move(marks(reference)), reference.shape) or tuple(range(x.ndim)))
+        perm = permutation(move(marks(reference)), reference.shape) or tuple(range(x.ndim))
+        want = _wanted(fault, t, torch, perm, move)
         if want is None:
             return
         for k in [k for k in theirs if start not in k.outputs and k.outputs and k.shapes[0] == x.shape]:
