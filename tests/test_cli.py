@@ -199,3 +199,27 @@ def test_a_module_in_the_current_folder_is_found_by_its_name(tmp_path, monkeypat
 
 def test_the_version_is_told(here):
     assert here("--version")[:2] == (0, "xconv 0.1.0\n")
+
+
+def test_training_functions_that_are_none_are_refused_before_anything_is_run(tmp_path, monkeypatch, here):
+    (tmp_path / "nets.py").write_text(CODE)
+    monkeypatch.chdir(tmp_path)
+    words = ("verify", "nets.py:ours", "nets.py:theirs", "--input", "2,3,6,6")
+    code, _, refused = here(*words, "--train-a", "nets.py:number", "--train-b", "nets.py:takes")
+    assert (code, "training must be two functions" in refused) == (2, True), refused
+    code, _, refused = here(*words, "--train-a", "nets.py:takes", "--train-b", "nets.py:takes")
+    assert (code, '{"optimizer": ..., "loss": ...}, it gave' in refused) == (2, True), refused
+
+
+def test_a_file_that_says_its_input_needs_none(tmp_path, monkeypatch, here):
+    import torch
+
+    from xconv import export
+
+    (tmp_path / "nets.py").write_text(CODE)
+    monkeypatch.chdir(tmp_path)
+    model = torch.nn.Conv2d(3, 4, 3).eval()
+    torch.export.save(torch.export.export(model, (torch.zeros(2, 3, 6, 6),)), "m.pt2")
+    export(model, "m.onnx", (2, 3, 6, 6), dynamic="N")
+    for words in ("record m.pt2 --out p.xtrace", "record m.onnx --out o.xtrace", "export m.pt2 --out p.onnx"):
+        assert here(*words.split())[0] == 0, words

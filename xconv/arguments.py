@@ -1,8 +1,6 @@
 """What the commands are given, read: shapes, pairs, words, arrays; and options that would not be used, refused."""
 
-import os
 from collections.abc import Mapping
-from math import prod
 from pathlib import Path
 from typing import Any
 from zipfile import is_zipfile
@@ -33,22 +31,9 @@ def shape(text: str) -> tuple[int, ...]:
     parts = text.replace("x", ",").removesuffix(",").split(",")
     if not all(part.strip().isdecimal() and int(part) > 0 for part in parts):
         raise XconvError(f"--input {text!r} is no shape; give positive integers with batch, such as 2,3,32,32")
+    from .data import held
+
     return held(tuple(map(int, parts)))
-
-
-def held(shape: tuple[int, ...]) -> tuple[int, ...]:
-    """A shape of an input that this machine can hold.
-
-    Raises:
-        XconvError: if it cannot.
-    """
-    room = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else float("inf")
-    if 8 * prod(shape) > room:
-        raise XconvError(
-            f"input shape {shape} holds {prod(shape):.1e} numbers, {prod(shape) / 2**27:.1e} GiB in float64; this "
-            f"machine has {room / 2**30:.0f} GiB: give a smaller one"
-        )
-    return shape
 
 
 def shapes(texts: list[str] | None) -> list[tuple[int, ...]] | None:

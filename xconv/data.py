@@ -1,16 +1,53 @@
 """Inputs: random tensors, and real photographs and digits (scikit-learn ships two photographs and 1,797 digits)."""
 
+import os
 from collections.abc import Sequence
 from functools import cache
 from math import prod
+from typing import Any
 
 import numpy as np
 
 from .draw import numbers
 from .dtypes import numpy_dtype
-from .errors import need
+from .errors import XconvError, need
 
 INPUTS = ("random", "photographs")
+
+
+def held(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """A shape of an input that this machine can hold.
+
+    Raises:
+        XconvError: if it cannot.
+    """
+    room = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else float("inf")
+    if 8 * prod(shape) > room:
+        raise XconvError(
+            f"input shape {shape} holds {prod(shape):.1e} numbers, {prod(shape) / 2**27:.1e} GiB in float64; this "
+            f"machine has {room / 2**30:.0f} GiB: give a smaller one"
+        )
+    return shape
+
+
+def shapes_of(input_shape: Any) -> list[tuple[int, ...]]:
+    """The shape of one input or of several, as a list; none for None.
+
+    >>> shapes_of((2, 3, 8, 8)), shapes_of([(2, 3), (2, 4)])
+    ([(2, 3, 8, 8)], [(2, 3), (2, 4)])
+
+    Raises:
+        XconvError: if it is none, or of an input that this machine cannot hold.
+    """
+    if input_shape is None:
+        return []
+    several = isinstance(input_shape, list | tuple) and any(isinstance(s, list | tuple) for s in input_shape)
+    shapes = list(input_shape) if several else [input_shape]
+    for shape in shapes:
+        whole = isinstance(shape, list | tuple) and all(isinstance(n, int | np.integer) and n > 0 for n in shape)
+        if not whole or not shape:
+            raise XconvError(f"input shape {shape!r} must be positive integers with batch, such as (2, 3, 32, 32)")
+    return [held(tuple(int(n) for n in shape)) for shape in shapes]
 
 
 @cache

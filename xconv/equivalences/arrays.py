@@ -221,19 +221,27 @@ def fold(c: Conv, norm: Norm) -> Conv:
     """A convolution, then a normalisation.
 
     Raises:
-        NoEquivalent: with an activation between.
+        NoEquivalent: with an activation between, or for another number of channels.
     """
     _linear([c], "the convolution before a normalisation")
+    _channels(norm, len(c.weight), "gives")
     scale = norm.scale.reshape(-1, *(1,) * (c.weight.ndim - 1))
     return replace(c, weight=c.weight * scale, bias=c.biases() * norm.scale + norm.shift)
+
+
+def _channels(norm: Norm, channels: int, what: str) -> None:
+    if norm.scale.size != channels:
+        raise NoEquivalent(f"the normalisation is of {norm.scale.size} channels, the convolution {what} {channels}")
 
 
 def fold_before(norm: Norm, c: Conv) -> Conv:
     """A normalisation, then a convolution.
 
     Raises:
-        NoEquivalent: if the convolution pads with zeros, since these are not shifted with the rest.
+        NoEquivalent: for another number of channels, or if the convolution pads with zeros, since these are not
+            shifted with the rest.
     """
+    _channels(norm, c.weight.shape[1] * c.groups, "takes")
     if c.padded and c.padding_mode == "zeros" and np.any(norm.shift):
         raise NoEquivalent(
             "the convolution pads the normalised values with zeros, which stand for other values before it: near the "

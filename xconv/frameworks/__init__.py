@@ -37,3 +37,17 @@ def side_of(model: Any) -> str:
         if name in sys.modules and door(name).owns(model):
             return name
     raise XconvError(f"{type(model).__name__} is neither a torch.nn.Module nor a keras.Layer")
+
+
+def declared(model: Any) -> list[tuple[int | None, ...]]:
+    """The shapes of the inputs that a model from a file (.pt2, .onnx) says in torch layout; none if it says none.
+
+    Sizes that it leaves open are None.
+    """
+    if hasattr(model, "declared"):
+        return list(model.declared)
+    nodes = getattr(getattr(model, "graph", None), "nodes", ())
+    values = [node.meta.get("val") for node in nodes if getattr(node, "op", "") == "placeholder"]
+    if not all(hasattr(value, "shape") for value in values):
+        return []
+    return [tuple(size if isinstance(size, int) else None for size in value.shape) for value in values]

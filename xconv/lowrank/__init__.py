@@ -6,6 +6,7 @@ layer, result = xconv.decompose(net.conv2, "tucker2", energy=0.95)
 net.conv2 = layer
 """
 
+import warnings
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
@@ -36,6 +37,11 @@ class Decomposition:
         """The kept share of the kernel's squares."""
         return 1 - self.error**2
 
+    @property
+    def smaller(self) -> bool:
+        """Does it cost less in both than the convolution did?"""
+        return self.after.parameters < self.before.parameters and self.after.multiply_adds < self.before.multiply_adds
+
     def __str__(self) -> str:
         shares = [f"{getattr(self.after, n) / getattr(self.before, n):.0%} of {getattr(self.before, n):,} {word}"
                   for n, word in (("parameters", "parameters"), ("multiply_adds", "multiply-adds"))]  # fmt: skip
@@ -65,7 +71,8 @@ def decompose(
             1 x k, 1x1) or "factorized" (k x 1, 1 x k).
         rank: channels between: one integer for "cp" and "factorized", two for "tucker2", three for "tt"; for these
             two one integer is a ceiling for each.
-        energy: the smallest rank that keeps this share (above 0, at most 1) of the kernel's sum of squares.
+        energy: the smallest rank that keeps this share (above 0, at most 1) of the kernel's sum of squares; a warning
+            says if the layer is then no smaller than the convolution.
         budget: the largest rank that costs no more than this many of `count`; below 1 it is a share of what the
             convolution costs.
         count: what `budget` counts: "parameters" or "multiply_adds".
@@ -106,7 +113,10 @@ def decompose(
         source.kernel, {leaf.path: leaf.weights["weight"].astype("float64") for leaf in leaves}
     )
     layer = room.write(conv, source, block(METHODS[method].block).room(side), chosen, leaves)
-    return layer, Decomposition(method, chosen, error, before, cost(chosen), sizes, source.left_out)
+    done = Decomposition(method, chosen, error, before, cost(chosen), sizes, source.left_out)
+    if energy is not None and energy < 1 and not done.smaller:
+        warnings.warn(f"at energy={energy} the layer is no smaller than the convolution: {done}", stacklevel=2)
+    return layer, done
 
 
 __all__ = ["METHODS", "Decomposition", "decompose"]

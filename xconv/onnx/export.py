@@ -20,6 +20,7 @@ from onnx import helper
 from .. import __version__
 from ..block import Block, Case, block, describe, dumps, loads
 from ..carry import Leaves
+from ..data import shapes_of
 from ..dtypes import numpy_dtype
 from ..errors import XconvError
 from . import check, files
@@ -201,7 +202,8 @@ def _source(source: Any, shape: Any, weights: Any, case: str | Case | None, agai
     if isinstance(source, Block):
         found = source.cases[0] if case is None else source.case(case) if isinstance(case, str) else case
         if shape is not None:
-            found = Case(found.name, found.config, tuple(shape), found.nodes)
+            (one,) = shapes_of([shape])
+            found = Case(found.name, found.config, one, found.nodes)
         if isinstance(weights, str | Path):
             from .saved import read
 
@@ -209,8 +211,7 @@ def _source(source: Any, shape: Any, weights: Any, case: str | Case | None, agai
         return block_source(source, found, weights, against)
     if weights is not None or case is not None or against is not None:
         raise XconvError("weights, case and against are for blocks; a model brings its own")
-    shapes = [shape] if shape is not None and isinstance(shape[0], int) else shape
-    return model_source(source, shapes)
+    return model_source(source, shapes_of(shape) or None)
 
 
 def export_source(

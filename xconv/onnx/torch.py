@@ -18,6 +18,7 @@ from onnx import helper
 
 from ..dtypes import numpy_dtype
 from ..errors import XconvError, first_line
+from ..frameworks import declared
 from ..frameworks.torch import run as run_torch
 from ..frameworks.torch import to_numpy
 from . import files
@@ -38,7 +39,9 @@ def source(model: torch.nn.Module, shapes: Sequence[Sequence[int]] | None, name:
         XconvError: without input shapes.
     """
     if shapes is None:
-        raise XconvError("a torch model does not know its input: give the shape, as in --input 1,3,224,224")
+        shapes = [(shape[0] or 1, *shape[1:]) for shape in declared(model)]  # type: ignore[misc, arg-type]
+        if not shapes or any(size is None for shape in shapes for size in shape):
+            raise XconvError("a torch model does not know its input: give the shape, as in --input 1,3,224,224")
     model = copy.deepcopy(model).eval()
     given = tuple(tuple(s) for s in shapes)
 

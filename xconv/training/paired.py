@@ -11,6 +11,7 @@ from ..errors import XconvError, one_of
 from ..frameworks import door
 from ..layouts import channels_last
 from .masks import Masks
+from .recipe import Loss, Optimizer
 
 WEIGHTS = ("from-torch", "from-keras", "as-is")
 PROMISED = {"float64": 1e-9}  # relative, of weights after 200 steps on the digits
@@ -132,6 +133,8 @@ def train(
         raise XconvError(one_of("weights", weights, WEIGHTS))
     if batch_norm not in ("keras", "native"):
         raise XconvError(one_of("batch_norm", batch_norm, ("keras", "native")))
+    _told("loss", loss, Loss, "Loss('mean_squared_error')")
+    _told("optimizer", optimizer, Optimizer, "SGD(0.01)")
     models = {"torch": torch_model, "keras": keras_model}
     doors = {side: door(side) for side in models}
     leaves = {side: doors[side].leaves(model) for side, model in models.items()}
@@ -189,6 +192,17 @@ def train(
         dtype,
         PROMISED.get(dtype) if tolerance is None else tolerance,
     )
+
+
+def _told(word: str, given: Any, kind: Any, example: str) -> None:
+    """One of this package's own, or one ready made for each side."""
+    if isinstance(given, Mapping) and set(given) == {"torch", "keras"}:
+        return
+    if not isinstance(given, kind):
+        raise XconvError(
+            f"{word} is {given if isinstance(given, str | int | float) else type(given).__name__}; give one of "
+            f'xconv.training\'s own, such as {example}, or {{"torch": ..., "keras": ...}} ready made'
+        )
 
 
 def _apart(a: np.ndarray, b: np.ndarray, least: float = 0.0) -> tuple[float, float]:

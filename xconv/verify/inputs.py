@@ -6,34 +6,28 @@ from typing import Any
 
 import numpy as np
 
+from ..data import shapes_of
 from ..errors import XconvError
+from ..frameworks import declared as declared_by_torch
 from .model import Trace
 from .sides import Side
 
 Arrays = list[np.ndarray]
 
 
-def shapes_of(input_shape: Any) -> list[tuple[int, ...]]:
-    """One shape or several, as a list.
-
-    >>> shapes_of((2, 3, 8, 8)), shapes_of([(2, 3), (2, 4)])
-    ([(2, 3, 8, 8)], [(2, 3), (2, 4)])
-    """
-    if input_shape is None:
-        return []
-    shapes = [input_shape] if input_shape and isinstance(input_shape[0], int | np.integer) else list(input_shape)
-    for shape in shapes:
-        if not all(isinstance(n, int | np.integer) and n > 0 for n in shape) or not shape:
-            raise XconvError(f"input shape {tuple(shape)!r} must be positive integers with batch, such as 2,3,32,32")
-    return [tuple(int(n) for n in s) for s in shapes]
-
-
 def given(inputs: Any) -> Arrays:
     """The user's arrays as a list; floats in float64."""
     values = list(inputs.values()) if isinstance(inputs, Mapping) else inputs
     values = [values] if not isinstance(values, list | tuple) else list(values)
-    arrays = [np.asarray(v.detach().cpu() if hasattr(v, "detach") else v) for v in values]
+    try:
+        arrays = [np.asarray(v.detach().cpu() if hasattr(v, "detach") else v) for v in values]
+    except (TypeError, ValueError) as error:
+        raise XconvError(f"inputs must be arrays in torch layout: {error}") from error
+    if not arrays:
+        raise XconvError("inputs holds no arrays; give one for each input of the models, in torch layout")
     for i, a in enumerate(arrays):
+        if not a.ndim or not a.size:
+            raise XconvError(f"input {i} has shape {a.shape}; it must have a batch and hold numbers")
         if a.dtype.kind not in "fiub":
             raise XconvError(f"input {i} has dtype {a.dtype}; floats and integers are understood")
         if a.dtype.kind == "f" and not np.isfinite(a).all():
@@ -59,11 +53,18 @@ def draw(torch: Side, keras: Any, input_shape: Any, inputs: Any, seed: int) -> A
     """The inputs in torch layout: the user's, else standard normal (integers where a model needs them).
 
     Raises:
-        XconvError: without shape and inputs, if the Keras model does not say what it takes.
+        XconvError: without shape and inputs, if neither model says what it takes; for a shape or seed that is none.
     """
+    if not isinstance(seed, int | np.integer) or seed < 0:
+        raise XconvError(f"seed={seed!r} must be an integer, 0 or more")
     if inputs is not None:
-        return given(inputs)
-    shapes = shapes_of(input_shape) or _declared(keras)
+        arrays = given(inputs)
+        if (told := shapes_of(input_shape)) and told != [a.shape for a in arrays]:
+            raise XconvError(
+                f"input_shape says {told}, the inputs are {[a.shape for a in arrays]}: leave input_shape out"
+            )
+        return arrays
+    shapes = shapes_of(input_shape) or _declared(keras, torch.model)
     rng = np.random.default_rng(seed)
     top = _vocabulary(torch)
     place = {i: at for at, i in enumerate(order(keras, shapes))}
@@ -102,15 +103,15 @@ def _integer(keras: Any, index: int) -> bool:
     return type(first).__name__ == "Embedding"
 
 
-def _declared(keras: Any) -> list[tuple[int, ...]]:
+def _declared(keras: Any, torch: Any) -> list[tuple[int, ...]]:
     inputs = getattr(keras, "inputs", None)
-    if not inputs or any(n is None for x in inputs for n in x.shape[1:]):
-        raise XconvError("which input shape? give input_shape=(N, C, *spatial) in torch layout (--input 2,3,32,32)")
-    found = []
-    for x in inputs:
-        sizes = tuple(x.shape[1:])
-        found.append((2, sizes[-1], *sizes[:-1]) if len(sizes) > 2 else (2, *sizes))
-    return found
+    if inputs and not any(n is None for x in inputs for n in x.shape[1:]):
+        sizes = [tuple(x.shape[1:]) for x in inputs]
+        return [(2, s[-1], *s[:-1]) if len(s) > 2 else (2, *s) for s in sizes]
+    shapes = [(shape[0] or 2, *shape[1:]) for shape in declared_by_torch(torch)]
+    if shapes and None not in (n for shape in shapes for n in shape):
+        return shapes  # type: ignore[return-value]
+    raise XconvError("which input shape? give input_shape=(N, C, *spatial) in torch layout (--input 2,3,32,32)")
 
 
 def _last(a: np.ndarray) -> np.ndarray:

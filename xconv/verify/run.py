@@ -19,6 +19,7 @@ from .outcome import assembled, first_not_finite
 from .probing import alive, probe, statistics
 from .result import Result, only_rounding
 from .sides import Side
+from .training.setup import both
 from .transfer import Carrier, Transfer
 
 MODES = ("auto", "from-torch", "from-keras", "as-is")
@@ -58,6 +59,8 @@ def verify(
         raise XconvError(one_of("weights mode", weights, MODES))
     if layout not in LAYOUTS:
         raise XconvError(one_of("layout", layout, LAYOUTS))
+    if training is not None:
+        both(training, steps)
     from .load import door
 
     torch_door, keras_door = door("torch"), door("keras")

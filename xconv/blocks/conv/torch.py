@@ -64,10 +64,10 @@ class Extended(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         last = self.data_format == "channels_last"
-        x = self.convolution(x.movedim(-1, 1) if last else x)
+        x = self.convolution(x.movedim(-1, -1 - self.rank) if last else x)
         if self.activation is not None:
             x = getattr(F, self.activation)(x) if isinstance(self.activation, str) else self.activation(x)
-        return x.movedim(1, -1) if last else x
+        return x.movedim(-1 - self.rank, -1) if last else x
 
     def extra_repr(self) -> str:
         own = {name: getattr(self, name) for name in self.shown}
@@ -110,12 +110,14 @@ class _Conv(Extended):
             per_axis(v, self.rank, name)
             for v, name in ((kernel_size, "kernel_size"), (stride, "stride"), (dilation, "dilation"))
         )
+        if min(*kernel_size, *stride, *dilation) < 1:
+            raise ValueError(f"kernel_size={kernel_size}, stride={stride} and dilation={dilation} must be at least 1")
         super().__init__(in_channels, out_channels, kernel_size, stride, 0, dilation, groups, bias, padding_mode,
                          device=device, dtype=dtype)  # fmt: skip
         self.padding = padding
 
     def convolution(self, x: Tensor) -> Tensor:
-        pads = resolve_pads(self.padding, x.shape[2:], self.kernel_size, self.stride, self.dilation)
+        pads = resolve_pads(self.padding, x.shape[-self.rank :], self.kernel_size, self.stride, self.dilation)
         inside, after = zip(*pads, strict=True)
         # Inside its convolutions torch pads with zeros only, and evenly.
         if self.padding_mode != "zeros" or inside != after:

@@ -6,7 +6,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from ...errors import need
+from ...errors import XconvError, need
+from ...frameworks import side_of
 from ...quiet import hush
 
 
@@ -37,3 +38,20 @@ def opened(source: str | Path, side: str) -> Any:
     from ...named import found_of
 
     return found_of(str(source))
+
+
+def own(model: Any, side: str) -> None:
+    """See that a model is not the other framework's.
+
+    Raises:
+        XconvError: if it is.
+    """
+    try:
+        found = side_of(model)
+    except XconvError:  # a function that makes one, or nothing of the kind
+        return
+    if found != side:
+        raise XconvError(
+            f"the {side.capitalize() if side == 'keras' else side} side is a {found} model: the torch model comes "
+            "first, as in verify(torch_model, keras_model, input_shape)"
+        )

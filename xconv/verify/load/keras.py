@@ -12,10 +12,11 @@ import numpy as np
 from ...copying import compact
 from ...errors import XconvError, first_line
 from ...frameworks.keras import _name, from_numpy, to_numpy
+from ...named import ran
 from ..sides import Side, made_of
 from ..trace import keras as tracing
 from ..trace.written import Written
-from . import opened
+from . import opened, own
 
 LARGE = 1 << 24  # numbers, 128 MiB in float64
 
@@ -30,9 +31,11 @@ def instance(model: Any) -> keras.Layer:
         raise XconvError(f"{model.name} has no weights yet: call it once, or model.build(input_shape)")
     if isinstance(model, str | Path):
         model = opened(model, "keras")
+    own(model, "keras")
     if not isinstance(model, keras.Layer) and callable(model):
         with made():
-            model = model()
+            model = ran(model, "the function that makes the Keras model fails")
+        own(model, "keras")
     if not isinstance(model, keras.Layer):
         raise XconvError(f"the Keras side is a {type(model).__name__}, not a keras model or a function that makes one")
     return model

@@ -17,12 +17,13 @@ from ...errors import XconvError
 from ...fast.torch import Float64Depthwise
 from ...frameworks.program.torch import layered
 from ...frameworks.torch import _weights, from_numpy, to_numpy
+from ...named import ran
 from ..model import Trace
 from ..sides import Side, made_of
 from ..trace import torch as tracing
 from ..trace.recurrent.torch import Cell
 from ..trace.written import Written
-from . import opened
+from . import opened, own
 
 
 def instance(model: Any) -> nn.Module:
@@ -33,9 +34,11 @@ def instance(model: Any) -> nn.Module:
     """
     if isinstance(model, str | Path):
         model = opened(model, "torch")
+    own(model, "torch")
     if not isinstance(model, nn.Module) and callable(model):
         with made():
-            model = model()
+            model = ran(model, "the function that makes the torch model fails")
+        own(model, "torch")
     if not isinstance(model, nn.Module):
         raise XconvError(f"the torch side is a {type(model).__name__}, not an nn.Module or a function that makes one")
     return layered(model) if isinstance(model, torch.fx.GraphModule) else model
@@ -134,7 +137,7 @@ def side(model: nn.Module, dtype: str = "float64") -> Side:
 
     def write(tensor: torch.Tensor, array: np.ndarray) -> None:
         with torch.no_grad():
-            tensor.copy_(from_numpy(array))
+            tensor.copy_(from_numpy(np.asarray(array)))
 
     def run(inputs: Sequence[np.ndarray], training: Any = False) -> list[np.ndarray]:
         ours.train(bool(training))

@@ -7,9 +7,26 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import XconvError, one_of
+from ...named import ran
 
 Key = tuple[str, str]  # of a weight: the path of its layer, its name
 WORDS = ("optimizer", "loss", "before_step", "after_step", "scheduler")
+
+
+def both(training: Any, steps: Any) -> None:
+    """See that these are two functions, and how many steps they are run, before anything is.
+
+    Raises:
+        XconvError: if they are not, or there is no step.
+    """
+    if not isinstance(steps, int) or steps < 1:
+        raise XconvError(f"steps={steps!r} must be an integer, 1 or more")
+    if not isinstance(training, list | tuple) or len(training) != 2 or not all(map(callable, training)):
+        said = ", ".join(type(t).__name__ for t in training) if isinstance(training, list | tuple) else training
+        raise XconvError(
+            "training must be two functions, of the torch and of the Keras model, that give "
+            f'{{"optimizer": ..., "loss": ...}}; it is {said}'
+        )
 
 
 @dataclass(frozen=True)
@@ -32,7 +49,7 @@ class Setup:
         Raises:
             XconvError: if it does not give an optimizer and a loss, or gives what nobody knows.
         """
-        given = function(model)
+        given = ran(lambda: function(model), f"the {side} training function fails")
         if not isinstance(given, Mapping) or not {"optimizer", "loss"} <= set(given):
             raise XconvError(
                 f'the {side} training function must give {{"optimizer": ..., "loss": ...}}, '

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -10,7 +11,7 @@ from .graph import Graph, Node
 from .layers.asked import built, held
 from .layers.torch import LAYER, tensor
 from .operands import Room
-from .walk import run
+from .walk import run, seat
 
 
 class Call(nn.Module):
@@ -31,6 +32,10 @@ class Net(nn.Module):
     def __init__(self, graph: Graph):
         super().__init__()
         self._xconv_file = graph.file
+        self.declared = [
+            tuple(i.shape[axis] for axis in np.argsort(seat(len(i.shape), i.channels, last=False)))
+            for i in graph.inputs
+        ]
         layers = built(graph, LAYER)
         calls = {node.name: Call(graph, node) for node in graph.nodes if node.name not in layers}
         self._room = Room(graph, FUNCTIONS, False, layers, calls)
