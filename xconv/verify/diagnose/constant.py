@@ -85,7 +85,12 @@ def propose(fault: Fault) -> Iterator[Proposal]:
     convert = fault.session.keras.to_numpy
     have = [(k, i, c) for k in theirs for i, c in enumerate(constants(k, convert))
             if k.kind in _ARITHMETIC or k.kind in ("clip", "normalize", "leaky_relu", "elu")]  # fmt: skip
+    from .table import tables
+
     want = offered(fault, ours)
+    for value, array in (tables(fault.session, "torch", ours) if have else {}).items():  # computed on the way
+        if (maker := fault.session.T.origin(value)) is not None:
+            want.append((array, maker))
     want += [(1 / c, s) for c, s in want if c.size == 1 and c.all()]
     want += [
         (np.asarray(c / d), s)
@@ -208,6 +213,9 @@ def _proposal(
             replace_constant(m, s, i, fault.session.keras.from_numpy(np.array(new)) if new.size else new)
 
     cause = "norm.epsilon" if d.size == 1 and float(d) == step.settings.get("eps") else _cause(fault, k, c, source)
+    if (narrow := _narrow(d.ravel(), c.ravel())) and d.size == c.size:
+        says = f"{k.name} holds torch's numbers rounded to {narrow}"
+        return Proposal("dtype.leak", says, f"keep them in float32{quoted(k)}", apply, step, k)
     return Proposal(
         cause,
         f"torch uses {_short(d)}, Keras {_short(c)}",
@@ -216,6 +224,20 @@ def _proposal(
         step,
         k,
     )
+
+
+def _narrow(wanted: np.ndarray, held: np.ndarray) -> str:
+    """The narrow dtype to which numbers were rounded, or "": they are some of it, and the nearest to those wanted."""
+    import ml_dtypes
+
+    if wanted.shape != held.shape or held.size < 2:
+        return ""
+    for dtype in (np.float16, ml_dtypes.bfloat16):
+        half = float(ml_dtypes.finfo(dtype).eps) / 2
+        kept = np.array_equal(held.astype(dtype).astype(np.float64), held)
+        if kept and bool((np.abs(held - wanted) <= half * np.abs(wanted) + half**2).all()):
+            return np.dtype(dtype).name
+    return ""
 
 
 def replace_constant(machine: Machine, step: Step, position: int, new: Any) -> None:

@@ -308,6 +308,8 @@ def _said(fault: Fault, a: Cone, b: Cone, leaves: set[int]) -> tuple[str, str]:
         if set(ours) != {shape} or set(theirs) != {shape}:
             ours.pop(shape, None)
             theirs.pop(shape, None)
+    if "part" in ours and "part" in theirs:  # one step may give several parts
+        ours["part"] = theirs["part"] = 1
     missing, surplus = list((ours - theirs).elements()), list((theirs - ours).elements())
     from_a, from_b = sorted(leaves), sorted(set(b.leaves))
     trace = fault.session.traces[1]
@@ -323,6 +325,8 @@ def _said(fault: Fault, a: Cone, b: Cone, leaves: set[int]) -> tuple[str, str]:
         if len(from_a) > 1:
             return ("wiring.concat_order" if "join" in theirs else "wiring.operand_order",
                     f"{says}, with its operands in other places")  # fmt: skip
+        if last not in _OTHER and "part" in theirs:
+            return "layout.split", f"{says}: the parts are taken at other places"
         same = a.step.kind.strip("_").lower() == b.step.kind.strip("_").lower()
         return _OTHER.get(last, ("layer.kind", "layer.kind"))[0 if same else 1], f"{says}, with other settings"
     if {*missing, *surplus} == {"order"} and any(
