@@ -289,6 +289,11 @@ def _reductions(steps: Sequence[Step]) -> Counter[str]:
     return Counter(next((name for word, name in words.items() if word in kind), "") for kind in kinds)
 
 
+def _sorts(step: Step) -> tuple[str, ...]:
+    """A step's sort, or those of what it does at once."""
+    return ("part", "activation", "product") if step.kind.lower() == "glu" else (sort(step),)
+
+
 def _said(fault: Fault, a: Cone, b: Cone, leaves: set[int]) -> tuple[str, str]:
     """Which cause an exchange of steps amounts to."""
     if without := _partnerless(fault.session, a):
@@ -300,8 +305,7 @@ def _said(fault: Fault, a: Cone, b: Cone, leaves: set[int]) -> tuple[str, str]:
         other = bool(scores) and all(heads not in shape for shape in scores)
         says = f"torch attends with {heads} heads; Keras's scores are {', '.join(map(str, scores)) or 'not to be seen'}"
         return "attention.heads" if other else "layer.kind", says
-    ours = Counter(n for s in a.steps if (n := sort(s)) not in QUIET)
-    theirs = Counter(n for s in b.steps if (n := sort(s)) not in QUIET)
+    ours, theirs = (Counter(n for s in cone.steps for n in _sorts(s) if n not in QUIET) for cone in (a, b))
     if set(ours) == set(theirs) == {"shape"}:
         return "layout.reshape", f"torch computes {_words(a)}, Keras {_words(b)}: the numbers come in another order"
     for shape in ("shape",):  # layouts differ as a matter of course

@@ -69,10 +69,10 @@ def Probabilities(axis=-1, normalised=True):
     return Model(image, layers.Multiply(name="weighted")([x, y]))
 
 
-def Gated(shared=(1, 2), gate_first=False, glu_axis=-1, log=True):
+def Gated(shared=(1, 2), gate_first=False, glu_axis=-1, log=True, interleaved=False):
     class GLU(keras.Layer):
         def call(self, x):
-            a, b = ops.split(x, 2, axis=-1)
+            a, b = (x[..., ::2], x[..., 1::2]) if interleaved else ops.split(x, 2, axis=-1)
             return b * ops.sigmoid(a) if gate_first else a * ops.sigmoid(b)
 
     x = image = Input((12, 11, 3))

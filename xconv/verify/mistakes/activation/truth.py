@@ -61,5 +61,6 @@ CASES = [
     Case("prelu_one_slope_on_both", "Gated", torch={"slopes": 1}, keras={"shared": (1, 2, 3)}),
     Case("glu_gate_first", "Gated", "layout.split", keras={"gate_first": True}, at=("conv2", "glu pool"),
          also=("wiring.operand_order",)),
+    Case("glu_halves_interleaved", "Gated", "layout.split", keras={"interleaved": True}, at=("conv2", "glu pool")),
     Case("softmax_for_log_softmax", "Gated", "activation.kind", keras={"log": False}, at=("fc", "fc log")),
 ]  # fmt: skip

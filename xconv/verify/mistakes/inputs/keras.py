@@ -10,13 +10,16 @@ Input, Model = keras.Input, keras.Model
 class Normalise(keras.Layer):
     """(x / scale - mean) / std for each channel."""
 
-    def __init__(self, mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225), scale=255.0, flip=False, **kwargs):
+    def __init__(
+        self, mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225), scale=255.0, flip=False, kept="float32", **kwargs
+    ):
         super().__init__(**kwargs)
         self.mean, self.std, self.scale, self.flip = mean, std, scale, flip
+        self.kept = kept
 
     def call(self, x):
         x = x[..., ::-1] if self.flip else x
-        mean, std = (np.asarray(np.float32(v), self.compute_dtype) for v in (self.mean, self.std))
+        mean, std = (np.asarray(np.asarray(v, self.kept), self.compute_dtype) for v in (self.mean, self.std))
         return (x / self.scale - mean) / std
 
 
@@ -35,6 +38,8 @@ def Prepared(prepare="imagenet", drop="layer", **settings):
         x = layers.Dropout(0.4, name="drop")(x, training=True)
     elif drop == "layer":
         x = layers.Dropout(0.4, name="drop")(x)
+    elif drop == "less":
+        x = layers.Dropout(0.2, name="drop")(x)
     return Model(image, layers.Dense(4, name="fc")(x))
 
 

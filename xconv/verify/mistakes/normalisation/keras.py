@@ -7,14 +7,23 @@ Input, Model = keras.Input, keras.Model
 
 
 def Residual(
-    eps1=1e-5, momentum=0.9, scale=True, center=True, axis=-1, always_batch=False, eps2=1e-5, subclassed=False
+    eps1=1e-5,
+    momentum=0.9,
+    scale=True,
+    center=True,
+    axis=-1,
+    always_batch=False,
+    eps2=1e-5,
+    subclassed=False,
+    momentum2=None,
 ):
     def bn(name, **settings):
         return layers.BatchNormalization(**({"momentum": momentum} | settings), name=name)
 
     conv1 = layers.Conv2D(8, 3, padding="same", use_bias=False, name="conv1")
     conv2 = layers.Conv2D(8, 3, padding="same", name="conv2")
-    bn1, bn2 = bn("bn1", epsilon=eps1, axis=axis), bn("bn2", epsilon=eps2, scale=scale, center=center)
+    bn1 = bn("bn1", epsilon=eps1, axis=axis)
+    bn2 = bn("bn2", epsilon=eps2, scale=scale, center=center, momentum=momentum2 or momentum)
     fc = layers.Dense(4, name="fc")
     if not subclassed:
         x = image = Input((8, 10, 3))

@@ -19,6 +19,8 @@ CASES = [
          latent=True, note="torch's 0.1 is Keras's 0.9"),
     Case("bn_momentum_left_at_default", "Residual", keras={"momentum": 0.99},
          note="nothing at inference; a fault where training is compared, a note where it is not"),
+    Case("bn_momentum_forgotten_once", "Residual", "norm.momentum", keras={"momentum2": 0.99}, at=BN2, latent=True,
+         note="the other layer was given torch's"),
     Case("bn_scale_off", "Residual", "norm.scale", keras={"scale": False}, at=BN2, also=("weights.missing",)),
     Case("bn_center_off", "Residual", "norm.center", keras={"center": False}, at=BN2,
          also=("weights.missing", "bias.missing")),
