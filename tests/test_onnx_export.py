@@ -235,7 +235,7 @@ def test_the_runtimes_of_javascript_agree(name, tmp_path):
 
 def test_a_missing_runtime_says_how_to_install_it(monkeypatch):
     monkeypatch.setattr(type(runtimes()["tract"]), "available", lambda self: False)
-    with pytest.raises(XconvError, match="runtime tract is not installed: pip install tract"):
+    with pytest.raises(XconvError, match=r"runtime tract is not installed: pip install 'xconv\[tract\]'"):
         chosen("tract")
 
 

@@ -17,9 +17,11 @@ from torch.nn import functional as F
 
 from xconv.block import block
 from xconv.errors import XconvError
+from xconv.named import model_of
 from xconv.onnx import check, files
 from xconv.onnx.compare import compare
 from xconv.onnx.export import export, export_source
+from xconv.onnx.runtimes import runtimes
 from xconv.onnx.sources import Options, instance, model_source
 
 RUNTIMES = "onnxruntime,reference"
@@ -412,3 +414,44 @@ def test_a_layer_that_convolves_the_channels_of_each_pixel_is_written_directly(c
     layer, *_ = instance(block("spectral"), case, "keras", "float32")
     done = export(layer, tmp_path / "m.onnx", case.shape)
     assert (done.route, done.nodes) == ("direct", case.nodes)
+
+
+class Dividing(nn.Module):
+    def forward(self, x):
+        return x / 0.0
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_nan_and_infinity_prove_nothing_and_are_not_written(tmp_path, dtype):
+    sick = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU())
+    sick[0].weight.data[0, 0, 0, 0] = float("nan")
+    with pytest.raises(XconvError, match=r"gives NaN or infinity at .*: 0.weight holds such values"):
+        export(sick, tmp_path / "m.onnx", (1, 3, 6, 6), dtype=dtype)
+    with pytest.raises(XconvError, match="gives NaN or infinity"):
+        export(Dividing(), tmp_path / "m.onnx", (1, 3, 6, 6), dtype=dtype)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("lowered", [False, True])
+def test_a_float64_graph_is_allowed_what_float32_epsilons_move_and_no_more(tmp_path, lowered):
+    net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4)).eval()
+    net[1].running_var.fill_(1e-3)
+    words = {"dtype": "float64", "lower_float64": lowered, "exact": False, "runtimes": None if lowered else "reference"}
+    done = export(net, tmp_path / "m.onnx", (2, 3, 6, 6), **words)
+    assert done.route == "direct"
+    assert 1e-12 < max(c.difference for c in done.checks) < max(c.allowed for c in done.checks) < 1e-9
+    model = onnx.load(done.path)
+    next(a for n in model.graph.node for a in n.attribute if a.name == "epsilon").f *= 1.001
+    run = runtimes()["onnxruntime" if lowered else "reference"].open(model.SerializeToString())
+    x = np.random.default_rng(0).normal(size=(2, 3, 6, 6))
+    with torch.no_grad():
+        expected = net.double()(torch.from_numpy(x)).numpy()
+    assert check.distance(run({"x": x}), [expected]) > done.checks[0].allowed
+
+
+def test_an_axis_of_which_the_source_takes_one_size_only_is_not_declared_open(tmp_path):
+    net = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.ReLU()).eval()
+    torch.export.save(torch.export.export(net, (torch.zeros(2, 3, 6, 6),)), tmp_path / "m.pt2")
+    done = export(model_of(str(tmp_path / "m.pt2")), tmp_path / "m.onnx")
+    assert done.inputs["x"] == (2, 3, 6, 6)
+    assert all(c.difference is not None for c in done.checks)

@@ -279,7 +279,7 @@ def test_an_engine_that_is_not_installed_is_unproven_and_named():
     absent = replace(engines.ENGINES["openvino"], needs=("no_such_library",))
     (found,) = rows_of(task(), [absent], here)
     assert (found.status, found.engine) == (UNPROVEN, "openvino")
-    assert "pip install openvino" in found.reason
+    assert "pip install 'xconv[openvino]'" in found.reason
     assert not found.compared
 
 

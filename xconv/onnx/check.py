@@ -14,6 +14,7 @@ from math import prod, sqrt
 
 import numpy as np
 import onnx
+from onnx import numpy_helper
 
 from ..bounds import UNIT_ROUNDOFF
 from ..draw import numbers
@@ -28,6 +29,10 @@ STEP = 2.0**-20  # far above float64's noise, far below curvature
 
 class ExportError(XconvError):
     """An export that does not compute what its source computes."""
+
+
+class NotFinite(XconvError):
+    """A source whose answers hold NaN or infinity, to which nothing can be held."""
 
 
 class NoTwin(XconvError):
@@ -117,6 +122,27 @@ def distance(actual: Sequence[np.ndarray], expected: Sequence[np.ndarray]) -> fl
     return found
 
 
+def finite(array: np.ndarray) -> bool:
+    """Does it hold neither NaN nor infinity?"""
+    return array.dtype.kind in "iub" or bool(np.isfinite(array.astype("float64")).all())
+
+
+def not_finite(model: onnx.ModelProto) -> str:
+    """The weights of a graph that hold NaN or infinity, as the end of a sentence; empty if none do."""
+    names = [t.name for t in model.graph.initializer if not finite(numpy_helper.to_array(t))]
+    return f": {', '.join(names[:3])} {'holds' if len(names) == 1 else 'hold'} such values" if names else ""
+
+
+def refused(checks: Sequence[Check], given: Shapes) -> set[str]:
+    """The letters of axes of which the source took no other size."""
+    found = set()
+    for letters, axes in (("N", slice(0, 1)), ("LHWD", slice(2, None))):
+        others = [c for c in checks if any(s[axes] != g[axes] for s, g in zip(c.shapes, given, strict=True))]
+        if others and all(c.difference is None for c in others):
+            found |= set(letters)
+    return found
+
+
 def condition(truth: Source, xs: list[np.ndarray]) -> float:
     """How much the function magnifies a relative movement of its inputs, measured in float64 with random signs."""
     wide = [x.astype("float64") if x.dtype.kind not in "iu" else x for x in xs]
@@ -148,6 +174,7 @@ def run_checks(
 
     Raises:
         ExportError: at the first disagreement, or if a runtime refuses the model.
+        NotFinite: if the source gives NaN or infinity.
     """
     data, bound = model.SerializeToString(deterministic=True), allowed(model, dtype) if bound is None else bound
     names = [i.name for i in model.graph.input]
@@ -160,6 +187,9 @@ def run_checks(
             if i == 0:
                 raise XconvError(f"the model fails at the given shape {_said(shape)}: {first_line(error)}") from error
             expected[shape] = f"the source refuses it: {first_line(error)}"
+    for shape, wanted in expected.items():
+        if not isinstance(wanted, str) and not all(map(finite, wanted)):
+            raise NotFinite(f"the source gives NaN or infinity at {_said(shape)}, by which nothing can be proven")
     checks = []
     for runtime in runtimes:
         try:

@@ -8,7 +8,7 @@ users' own models name their framework in the metadata.
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -264,12 +264,24 @@ def _held(
         ExportError: of the first graph, if none does.
     """
 
-    def held(found: tuple[onnx.ModelProto, str, str], write: Callable[[Options], tuple[onnx.ModelProto, str, str]]):
+    def held(
+        found: tuple[onnx.ModelProto, str, str],
+        write: Callable[[Options], tuple[onnx.ModelProto, str, str]],
+        options: Options = options,
+    ):
         model, route, why = found
         model = lower(model) if options.lower else model
         onnx.checker.check_model(skeleton(model), full_check=True)
         again = (lambda wide: write(wide)[0]) if route in ("block", "direct") else None
-        return model, route, why, hold(model, source, engines, options, exact, again)
+        try:
+            checks = hold(model, source, engines, options, exact, again)
+        except check.NotFinite as error:
+            raise check.NotFinite(f"{error}{check.not_finite(found[0])}") from None
+        if options.dynamic is None and (refused := check.refused(checks, source.shapes)):
+            letters = {d.dim_param for i in model.graph.input for d in i.type.tensor_type.shape.dim} - refused
+            closed = replace(options, dynamic="".join(sorted(letters & set("NLHWD"))))
+            return held(write(closed), write, closed)
+        return model, route, why, checks
 
     try:
         return held(first, source.write)
@@ -296,7 +308,7 @@ def _engines(names: str | Sequence[str] | None, options: Options) -> list[Runtim
     if names is None:
         found = [r for r in runtimes().values() if r.available() and able(r)][:1]
         if not found:
-            raise XconvError(f"no runtime here computes in {options.dtype}: pip install onnxruntime")
+            raise XconvError(f"no runtime here computes in {options.dtype}: pip install 'xconv[onnx]'")
         return found
     asked = chosen(names, options.dtype)
     found = [r for r in asked if able(r)]

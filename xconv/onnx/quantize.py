@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import onnx
 
-from ..errors import XconvError
+from ..errors import XconvError, need
 from .runtimes import runtimes
 
 BATCH = 32
@@ -63,10 +63,10 @@ def quantised(model: onnx.ModelProto, given: Any) -> tuple[onnx.ModelProto, Cost
         given: see `calibration`.
 
     Raises:
-        XconvError: without onnxruntime, for several inputs, or for inputs of another shape.
+        MissingExtra: without onnxruntime.
+        XconvError: for several inputs, or for inputs of another shape.
     """
-    if not runtimes()["onnxruntime"].available():
-        raise XconvError("quantisation needs onnxruntime: pip install onnxruntime")
+    need("onnxruntime", "onnx")
     from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 
     x, labels = calibration(given)

@@ -83,7 +83,7 @@ class Runtime:
 
     @property
     def remedy(self) -> str:
-        return f"pip install {self.package}"
+        return f"pip install 'xconv[{self.extra}]'"
 
     def _open(self, model: bytes, threads: int) -> Run:
         raise NotImplementedError
@@ -176,7 +176,7 @@ def _from_openvino(y: np.ndarray, port) -> np.ndarray:
 class Tract(Runtime):
     """tract, of Sonos. It loads files, so the model passes through one."""
 
-    name = package = "tract"
+    name = package = extra = "tract"
     dtypes = frozenset({"float32"})  # a Gemm gets a float32 beta in any dtype, and fails in the others
     lowered = frozenset({"float64"})
 
