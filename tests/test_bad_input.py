@@ -11,6 +11,7 @@ from torch import nn
 
 import xconv
 import xconv.torch
+from xconv import distribute
 from xconv.equivalences import torch as equivalences
 from xconv.errors import MissingExtra, XconvError, need
 from xconv.training import Loss
@@ -52,6 +53,8 @@ BAD = {
     "a fold before, of other channels": (lambda: equivalences.fold_before(nn.BatchNorm2d(5), OURS), "takes 3"),
     "a loss that is none": (trained(loss=1, optimizer=2), "loss is 1; give one of xconv.training's own"),
     "an optimizer that is none": (trained(loss=Loss("huber"), optimizer="adam"), "optimizer is adam; give one of"),
+    "a cluster that is none": (lambda: distribute._join(None, "localhost:1"), "no Ray cluster answers at localhost:1"),
+    "an address that is none": (lambda: distribute._join(None, "bogus"), "must be auto, or a cluster's address"),
     "an export of no sizes": (lambda: xconv.export(OURS, "never.onnx", (0, 3, 8, 8)), "must be positive integers"),
     "an export of floats": (lambda: xconv.export(OURS, "never.onnx", (1.0, 3, 8, 8)), "must be positive integers"),
 }  # fmt: skip

@@ -37,7 +37,7 @@ def properties(pytester) -> dict[str, str]:
 
 
 def test_an_equivalent_port_passes(judged, pytester):
-    judged(Report(Verdict.EQUIVALENT)).assert_outcomes(passed=1)
+    judged(Report(Verdict.EQUIVALENT)).assert_outcomes(passed=1, warnings=0)
     assert properties(pytester) == {"xconv_verdict": "equivalent"}
 
 
@@ -54,6 +54,15 @@ def test_unproven_fails_too(judged):
     result = judged(Report(Verdict.UNPROVEN, refused=("odd (Odd) fits nothing",)))
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(["*UNPROVEN*", "*odd (Odd) fits nothing*"])
+
+
+def test_bad_input_is_one_sentence_without_a_traceback(pytester):
+    pytester.makepyfile("def test_port(xconv_verify):\n    xconv_verify(print, print, 'no shape')\n")
+    result = pytester.runpytest_inprocess(*LOAD)
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["xconv: the torch side is a NoneType, not an nn.Module*"])
+    result.stdout.no_fnmatch_line("*Traceback*")
+    result.stdout.no_fnmatch_line("*xconv/verify/*")
 
 
 def test_installing_xconv_brings_the_fixture():

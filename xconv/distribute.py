@@ -8,6 +8,7 @@ single machine, since every number in a task depends on the task alone.
 cluster's address; there, xconv is installed on every node.
 """
 
+import socket
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any
@@ -65,6 +66,13 @@ def _join(ray: Any, address: str) -> None:
         except ConnectionError:
             ray.init(**quiet)
         return
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if not host or not port.isdecimal():
+        raise XconvError(f"--ray {address!r} must be auto, or a cluster's address as host:port")
+    try:
+        socket.create_connection((host, int(port)), timeout=10).close()  # Ray itself would try for minutes
+    except (OSError, OverflowError) as error:
+        raise XconvError(f"no Ray cluster answers at {address}: {error}") from error
     try:
         ray.init(address=address, **{k: v for k, v in quiet.items() if k != "include_dashboard"})
     except (ConnectionError, ValueError, RuntimeError) as error:

@@ -1,6 +1,7 @@
 """What xconv raises: one sentence that says what arrived, what was needed and what to do."""
 
 import re
+from collections.abc import Sequence
 from importlib import import_module
 from traceback import extract_tb
 from types import ModuleType
@@ -51,12 +52,21 @@ def without_backend(error: ModuleNotFoundError) -> str:
 
 def one_of(what: str, given: str, valid: object) -> str:
     """The sentence for an unknown word, with the words that would do (nearest first)."""
+    words = sorted(valid)  # type: ignore[call-overload]
+    return f"unknown {what} {given!r}{nearest(given, words)}; valid: {', '.join(words)}"
+
+
+def nearest(given: str, words: Sequence[str]) -> str:
+    """The hint at the word that was meant, to follow the given one; empty if none is near.
+
+    >>> nearest("norm", ["forms", "normalisation"]), nearest("torhc", ["torch"]), nearest("x", ["torch"])
+    (" (did you mean 'normalisation'?)", " (did you mean 'torch'?)", '')
+    """
     from difflib import get_close_matches
 
-    words = sorted(valid)  # type: ignore[call-overload]
-    close = get_close_matches(given, words, 1, 0.5)
-    hint = f" (did you mean {close[0]!r}?)" if close else ""
-    return f"unknown {what} {given!r}{hint}; valid: {', '.join(words)}"
+    begun = [word for word in words if len(given) > 2 and word.startswith(given)]
+    close = begun[:1] or get_close_matches(given, words, 1, 0.5)
+    return f" (did you mean {close[0]!r}?)" if close else ""
 
 
 def first_line(error: BaseException) -> str:

@@ -2,13 +2,12 @@
 
 import sys
 from collections.abc import Callable
-from difflib import get_close_matches
 from importlib import import_module, util
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from .errors import XconvError, without_backend
+from .errors import XconvError, nearest, without_backend
 from .frameworks import door, side_of
 
 FILES = {".keras": "keras", ".h5": "keras", ".pt2": "torch"}
@@ -37,8 +36,7 @@ def found_of(text: str) -> Any:
         module = code(place)
         if not hasattr(module, name):
             public = [word for word in vars(module) if not word.startswith("_")]
-            close = get_close_matches(name, public, 1, 0.5)
-            raise XconvError(f"{place} has no {name!r}" + (f" (did you mean {close[0]!r}?)" if close else ""))
+            raise XconvError(f"{place} has no {name!r}{nearest(name, public)}")
         return getattr(module, name)
     path = Path(text)
     if path.suffix not in FILES:

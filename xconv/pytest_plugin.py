@@ -14,20 +14,24 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def xconv_verify(record_property: Callable[[str, object], None]) -> "Callable[..., Report]":
-    """`xconv.verify` that fails the test unless the verdict is *equivalent*; unproven fails too.
+def xconv_verify(request: pytest.FixtureRequest) -> "Callable[..., Report]":
+    """`xconv.verify` that fails the test unless the verdict is *equivalent*; unproven fails too, and so does bad input.
 
-    The failure's text is the report's first page; JUnit files hold verdict and causes as properties of the test.
+    The failure's text is the report's first page, or the sentence that says what is wrong with the input; JUnit files
+    hold verdict and causes as properties of the test.
     """
 
     def check(*args: Any, **kwargs: Any) -> "Report":
+        from .errors import XconvError
         from .verify import verify
 
         __tracebackhide__ = True
-        report = verify(*args, **kwargs)
-        record_property("xconv_verdict", report.verdict.value)
-        for divergence in report.divergences:
-            record_property("xconv_cause", divergence.cause)
+        try:
+            report = verify(*args, **kwargs)
+        except XconvError as error:
+            pytest.fail(f"xconv: {error}", pytrace=False)
+        properties = [("xconv_verdict", report.verdict.value), *(("xconv_cause", d.cause) for d in report.divergences)]
+        request.node.user_properties.extend(properties)  # as record_property does, which warns of pytest's own default
         if report.verdict != "equivalent":
             pytest.fail(report.text(), pytrace=False)
         return report

@@ -8,7 +8,6 @@ without the variation), and both are held to account by `xconv verify --self-tes
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from difflib import get_close_matches
 from functools import cache
 from importlib import import_module
 from inspect import signature
@@ -17,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from ...errors import XconvError, one_of
+from ...errors import XconvError, nearest, one_of
 from ..causes import meaning
 
 Shape = tuple[int, ...]
@@ -118,8 +117,7 @@ def select(names: list[str] | None = None) -> list[Case]:
     for name in names:
         found = {n: c for n, c in cases().items() if name in (n, c.family)}
         if not found:
-            close = get_close_matches(name, [*cases(), *families()], 1, 0.5)
-            hint = f" (did you mean {close[0]!r}?)" if close else ""
+            hint = nearest(name, [*families(), *cases()])
             raise XconvError(f"no case or family {name!r}{hint}; families: {', '.join(families())}")
         chosen |= found
     return list(chosen.values())
