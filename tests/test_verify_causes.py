@@ -1,6 +1,7 @@
 """One mistake, one divergence, and its own name, where something wider would mend the place as well."""
 
 import keras
+import numpy as np
 import pytest
 import torch
 from keras import layers as L
@@ -141,3 +142,57 @@ class StartedAtNought(keras.Model):
 
 def test_a_start_that_no_input_changes_is_a_constant():
     assert told(Started(), StartedAtNought, (2, 7, 3)) == ["constant"]
+
+
+class GroupsByHand(L.Layer):
+    def __init__(self, neighbours):
+        super().__init__()
+        self.neighbours = neighbours
+
+    def call(self, x):
+        inside = (2, 4) if self.neighbours else (4, 2)
+        y = ops.reshape(x, (-1, *x.shape[1:3], *inside))
+        mean, variance = ops.moments(y, axes=(1, 2, 4 if self.neighbours else 3), keepdims=True)
+        return ops.reshape((y - mean) / ops.sqrt(variance + 1e-5), (-1, *x.shape[1:]))
+
+
+@pytest.mark.parametrize(("neighbours", "causes"), [(True, []), (False, ["groups.order"])])
+def test_groups_by_hand_are_of_channels_that_lie_together(neighbours, causes):
+    ours = nn.Sequential(nn.Conv2d(3, 8, 3), nn.GroupNorm(2, 8, affine=False), nn.SiLU(), nn.Conv2d(8, 4, 1))
+    assert told(ours, net(L.Conv2D(8, 3), GroupsByHand(neighbours), L.Activation("silu"), L.Conv2D(4, 1))) == causes
+
+
+class RMSNorm(nn.Module):
+    def __init__(self, size):
+        super().__init__()
+        self.weight = nn.Parameter(torch.rand(size) + 0.5)
+
+    def forward(self, x):
+        return x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + 1e-6) * self.weight
+
+
+def test_a_users_own_normalisation_is_known_by_what_it_computes():
+    ours = nn.Sequential(nn.Linear(6, 8), RMSNorm(8), nn.Linear(8, 4))
+    theirs = keras.Sequential(
+        [L.Input((5, 6)), L.Dense(8), L.LayerNormalization(epsilon=1e-6, center=False), L.Dense(4)]
+    )
+    assert told(ours, theirs, (2, 5, 6)) == ["norm.kind"]
+
+
+def test_numbers_that_one_side_keeps_in_half_precision_are_told_as_that():
+    window = np.hanning(12)
+
+    class Windowed(L.Layer):
+        def call(self, x):
+            return x * ops.cast(window.astype("float16")[:, None], x.dtype)
+
+    class Ours(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.a = nn.Conv2d(3, 4, 3)
+
+        def forward(self, x):
+            n = torch.arange(12, dtype=x.dtype)
+            return self.a(x * (0.5 - 0.5 * torch.cos(2 * torch.pi * n / 11)).reshape(1, 1, 1, 12))
+
+    assert told(Ours(), net(Windowed(), L.Conv2D(4, 3))) == ["dtype.leak"]

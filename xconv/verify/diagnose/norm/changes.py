@@ -51,6 +51,10 @@ def _differing(t: Step, k: Step, want: Norm, have: Norm) -> list[tuple[str, str,
         if want.kind != "groups" and want.axes != have.axes:
             found.append(("norm.axis", f"torch normalises over the axes {want.axes} of Keras's layout, Keras over "
                           f"{have.axes}", f"axis={list(want.axes)}", ("axes", "mean", "variance")))  # fmt: skip
+    elif have.kind == "interleaved":
+        says = f"each of Keras's {have.groups} groups takes every {have.groups}th channel, torch's take neighbours"
+        remedy = f"reshape the channels to ({want.groups}, -1), and normalise over the -1 and the axes of space"
+        found.append(("groups.order", says, remedy, (*_STATISTICS, "groups")))
     elif "running" in (want.kind, have.kind) and (batch or by_hand) and t.kind.startswith("Batch"):
         remedy = f"use {_WORDS[want.kind]}" if not batch else \
             "pass `training` through instead of training=True" if have.kind == "axes" else \

@@ -17,7 +17,7 @@ Weights = Mapping[str, np.ndarray]
 class Norm:
     """A normalisation of an array in Keras's layout."""
 
-    kind: str  # "running", "axes", "groups", "rms"
+    kind: str  # "running", "axes", "groups", "interleaved" (every n-th channel is of one group), "rms"
     epsilon: float
     axes: tuple[int, ...] = ()
     groups: int = 1
@@ -33,6 +33,9 @@ class Norm:
         if self.kind == "groups":
             b = a.reshape(*a.shape[:-1], self.groups, a.shape[-1] // self.groups)
             over = (*range(1, a.ndim - 1), a.ndim)
+        if self.kind == "interleaved":
+            b = a.reshape(*a.shape[:-1], a.shape[-1] // self.groups, self.groups)
+            over = tuple(range(1, a.ndim))
         if self.kind == "running":
             assert self.mean is not None
             assert self.variance is not None
@@ -160,9 +163,11 @@ def identified(want: Norm, x: np.ndarray, given: np.ndarray) -> Norm | None:
     kinds = [*product(("axes", "rms"), axes)]
     if want.mean is not None:
         kinds.insert(0, ("running", want.axes))
+    if want.kind == "groups":
+        kinds[:0] = [("interleaved", want.axes), ("groups", want.axes)]
     epsilons = dict.fromkeys((want.epsilon, 1e-3, 1e-5, 1e-6, 1e-8, 0.0))
     for (kind, over), eps, unbiased in product(kinds, epsilons, (False, True)):
         norm = replace(want, kind=kind, axes=over, epsilon=eps, unbiased=unbiased)
-        if over and agree(given, norm(x), 1e-9):
+        if (over or kind in ("groups", "interleaved")) and agree(given, norm(x), 1e-9):
             return norm
     return None
