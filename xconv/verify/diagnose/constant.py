@@ -213,7 +213,7 @@ def _proposal(
             replace_constant(m, s, i, fault.session.keras.from_numpy(np.array(new)) if new.size else new)
 
     cause = "norm.epsilon" if d.size == 1 and float(d) == step.settings.get("eps") else _cause(fault, k, c, source)
-    if (narrow := _narrow(d.ravel(), c.ravel())) and d.size == c.size:
+    if (narrow := narrowed(d.ravel(), c.ravel())) and d.size == c.size:
         says = f"{k.name} holds torch's numbers rounded to {narrow}"
         return Proposal("dtype.leak", says, f"keep them in float32{quoted(k)}", apply, step, k)
     return Proposal(
@@ -226,7 +226,7 @@ def _proposal(
     )
 
 
-def _narrow(wanted: np.ndarray, held: np.ndarray) -> str:
+def narrowed(wanted: np.ndarray, held: np.ndarray) -> str:
     """The narrow dtype to which numbers were rounded, or "": they are some of it, and the nearest to those wanted."""
     import ml_dtypes
 

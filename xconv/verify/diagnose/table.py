@@ -13,7 +13,7 @@ from ..machine import Machine
 from ..match import FLOAT32, difference, laid_out
 from ..model import Step, Trace
 from . import Proposal
-from .constant import constants, replace_constant
+from .constant import constants, narrowed, replace_constant
 from .edit import quoted, regions
 
 ROOM = 64  # roundings to float32 that a table may have seen: an angle of up to so many turns
@@ -59,9 +59,12 @@ def replaced(fault: Fault) -> Iterator[Proposal]:
         if torch is None or keras is None or reference.squeeze().shape != actual.squeeze().shape:
             continue
         same = reference.reshape(actual.shape)
-        yield Proposal("constant", f"{torch.name} is another table than {keras.name} gives "
-                       f"({difference(same, actual).max_rel:.2g} apart)",
-                       f"compute the table as torch does{quoted(keras)}",
+        cause, mend = "constant", "compute the table as torch does"
+        says = f"{torch.name} is another table than {keras.name} gives ({difference(same, actual).max_rel:.2g} apart)"
+        if narrow := narrowed(same.ravel(), actual.ravel()):
+            cause, mend = "dtype.leak", "keep it in float32"
+            says = f"{keras.name} holds the table of torch's {torch.name} rounded to {narrow}"
+        yield Proposal(cause, says, f"{mend}{quoted(keras)}",
                        lambda m, target=target, same=same: m.give(target, same), torch, keras)  # fmt: skip
 
 
