@@ -410,3 +410,22 @@ def _outputs(session: Session, meet) -> None:
 def same_elsewhere(session: Session, fault: Fault) -> bool:
     """Does the value hold the right numbers in the wrong places?"""
     return fault.actual is not None and scrambled(fault.expected, fault.actual)
+
+
+def unlike(session: Session, pairs: Sequence[tuple[Holder, Holder]]) -> int:
+    """How many paired layers have another activation behind them than their partners."""
+    from .diagnose.activation.describe import keras_act, torch_act
+
+    def behind(machine: Machine, value: int, name: Callable) -> str:
+        for _ in range(4):
+            users = machine.users(value)
+            if len(users) != 1 or len(users[0].outputs) != 1:
+                return ""
+            if act := name(users[0]):
+                return act[0]
+            value = users[0].outputs[0]
+        return ""
+
+    sides = ((session.T, torch_act), (session.K, keras_act))
+    found = [[behind(m, h.step.outputs[0], name) for h, (m, name) in zip(p, sides, strict=True)] for p in pairs]
+    return sum(a != b for a, b in found)
