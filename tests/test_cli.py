@@ -132,7 +132,8 @@ verify a.xtrace b.xtrace --seed 1 --no-probes                 | --seed, --probes
 verify old.xtrace nets.py:theirs                              | xconv record nets.py:theirs --weights old.xtrace
 verify bottleneck nets.py:theirs                              | bottleneck is a block of the catalogue
 verify nets.py nets.py:theirs                                 | nets.py is code: say which model in it, nets.py:name
-verify state.pt nets.py:theirs                                | state.pt holds weights, no model
+verify state.pt nets.py:theirs                                | state.pt is no model that can be opened without running
+verify cut.safetensors nets.py:theirs                         | cut.safetensors holds weights, no model
 verify notes.txt nets.py:theirs                               | notes.txt names no model; needed: file.py:name
 verify nets.py:outs nets.py:theirs                            | nets.py has no 'outs' (did you mean 'ours'?)
 verify nets.py:number nets.py:theirs                          | nets.py:number: int is neither
@@ -140,8 +141,11 @@ verify nets.py:exits nets.py:theirs                           | cannot be called
 verify nets.py:takes nets.py:theirs                           | cannot be called without arguments: TypeError
 verify exits.py:f nets.py:theirs                              | exits.py cannot be imported: it ends the program
 verify broken.py:f nets.py:theirs                             | broken.py cannot be imported: ZeroDivisionError
+verify nets.py: nets.py:theirs                                | nets.py: name a model behind the colon
 verify nowhere:f nets.py:theirs                               | nowhere cannot be imported: ModuleNotFoundError
 verify nets.py:ours nets.py:ours                              | one torch and one Keras model are compared
+verify nets.py:ours nets.py:theirs --input 2,6,6,3            | was fed (2, 6, 6, 3); channels lie on axis 1: 2,3,6,6?
+verify nets.py:ours nets.py:theirs --input 2,3,7,7            | was fed (2, 3, 7, 7)
 record nets.py:ours --input 2,3,6,6 --out q.txt               | q.txt must end in .xtrace
 record nets.py:ours --input 2,3,6,6 --out old.xtrace          | old.xtrace exists
 record nets.py:ours --weights k.keras --out q.xtrace          | must be an archive that xconv record wrote
@@ -221,5 +225,10 @@ def test_a_file_that_says_its_input_needs_none(tmp_path, monkeypatch, here):
     model = torch.nn.Conv2d(3, 4, 3).eval()
     torch.export.save(torch.export.export(model, (torch.zeros(2, 3, 6, 6),)), "m.pt2")
     export(model, "m.onnx", (2, 3, 6, 6), dynamic="N")
-    for words in ("record m.pt2 --out p.xtrace", "record m.onnx --out o.xtrace", "export m.pt2 --out p.onnx"):
+    for words in (
+        "record m.pt2 --out p.xtrace",
+        "record m.onnx --out o.xtrace",
+        "record nets.py:theirs --out k.xtrace",
+        "export m.pt2 --out p.onnx",
+    ):
         assert here(*words.split())[0] == 0, words

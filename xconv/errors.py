@@ -65,7 +65,7 @@ def nearest(given: str, words: Sequence[str]) -> str:
     from difflib import get_close_matches
 
     begun = [word for word in words if len(given) > 2 and word.startswith(given)]
-    close = begun[:1] or get_close_matches(given, words, 1, 0.5)
+    close = begun[:1] or get_close_matches(given, words, 1, 0.6)
     return f" (did you mean {close[0]!r}?)" if close else ""
 
 

@@ -12,7 +12,8 @@ from .frameworks import door, side_of
 
 FILES = {".keras": "keras", ".h5": "keras", ".pt2": "torch"}
 FORMS = "file.py:name, package.module:name, or a .keras, .h5 or .pt2 file"
-WEIGHTS = (".pt", ".pth", ".safetensors", ".npz", ".ckpt", ".bin")  # files that hold numbers and no model
+PICKLED = (".pt", ".pth", ".ckpt", ".bin", ".pkl")  # files that may hold code, and mostly hold weights
+WEIGHTS = (".safetensors", ".npz", ".npy")
 
 
 def model_of(text: str) -> Any:
@@ -34,6 +35,8 @@ def found_of(text: str) -> Any:
     place, colon, name = text.rpartition(":")
     if colon and place and Path(place).suffix not in FILES:
         module = code(place)
+        if not name:
+            raise XconvError(f"{place}: name a model behind the colon, {place}:name")
         if not hasattr(module, name):
             public = [word for word in vars(module) if not word.startswith("_")]
             raise XconvError(f"{place} has no {name!r}{nearest(name, public)}")
@@ -52,6 +55,11 @@ def _no_model(path: Path) -> str:
 
     if path.suffix == ".py":
         return f"{path} is code: say which model in it, {path}:name"
+    if path.suffix in PICKLED:
+        return (
+            f"{path} is no model that can be opened without running code: name a function that makes the model and "
+            "loads the file, file.py:name, or save it by torch.export as .pt2"
+        )
     if path.suffix in WEIGHTS:
         return f"{path} holds weights, no model: name a function that makes the model and loads them, file.py:name"
     if path.suffix == ".onnx":

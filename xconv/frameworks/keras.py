@@ -327,4 +327,8 @@ def open_file(path: Any) -> Any:
     try:
         return keras.saving.load_model(str(path), compile=False, safe_mode=True)
     except Exception as error:  # h5py's, zip's and Keras's own errors
+        if "Python lambda" in str(error):
+            raise XconvError(
+                f"{path} holds a Lambda layer, whose code is not run: name code that makes the model, file.py:name"
+            ) from error
         raise XconvError(f"{path} is not a Keras model that loads safely: {first_line(error)}") from error

@@ -64,7 +64,7 @@ def draw(torch: Side, keras: Any, input_shape: Any, inputs: Any, seed: int) -> A
                 f"input_shape says {told}, the inputs are {[a.shape for a in arrays]}: leave input_shape out"
             )
         return arrays
-    shapes = shapes_of(input_shape) or _declared(keras, torch.model)
+    shapes = shapes_of(input_shape) or _declared(keras, getattr(torch, "model", None))
     rng = np.random.default_rng(seed)
     top = _vocabulary(torch)
     place = {i: at for at, i in enumerate(order(keras, shapes))}

@@ -92,6 +92,18 @@ def copied(model: nn.Module) -> nn.Module:
     return ours
 
 
+def fed(model: nn.Module, inputs: Sequence[np.ndarray]) -> str:
+    """What a model that fails was fed, and what its user may have meant; the end of a sentence."""
+    said = f"; it was fed {', '.join(str(x.shape) for x in inputs)}"
+    wanted = next((m.in_channels for m in model.modules() if hasattr(m, "in_channels")), None)
+    n, first, *sizes = next((x.shape for x in inputs if x.ndim > 2), (0, wanted))
+    if first != wanted and sizes[-1:] == [wanted]:
+        said += f"; channels lie on axis 1: {','.join(map(str, (n, wanted, first, *sizes[:-1])))}?"
+    if any(x.dtype.kind in "iu" and x.ndim > 2 for x in inputs):
+        said += "; arrays of integers are fed as integers: give pictures as floats"
+    return said
+
+
 def side(model: nn.Module, dtype: str = "float64") -> Side:
     """A copy of the model in `dtype`, and how to use it."""
     try:
@@ -127,8 +139,11 @@ def side(model: nn.Module, dtype: str = "float64") -> Side:
         ours.to(held[0])
 
     def trace(inputs: Sequence[np.ndarray], training: Any = False, opened: Container[type] = ()) -> Trace:
-        with lifted():
-            return tracing.trace(ours, inputs, bool(training), opened)
+        try:
+            with lifted():
+                return tracing.trace(ours, inputs, bool(training), opened)
+        except XconvError as error:
+            raise XconvError(f"{error}{fed(ours, inputs)}") from error
 
     def weights_of(owner: Any) -> Mapping[str, torch.Tensor]:
         if isinstance(owner, Cell | Written):

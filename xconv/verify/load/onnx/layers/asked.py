@@ -34,7 +34,10 @@ def weights(graph: Graph, node: Node, count: int) -> list[Any]:
     """The arrays of a layer's first inputs behind the one that is fed, None where there is none."""
     names = [node.input(i) for i in range(1, count + 1)]
     if any(name and name not in graph.constants for name in names):
-        raise XconvError(f"{graph.file}: {node.name} ({node.op}) has weights that are computed while it runs")
+        why = "has weights that are computed while it runs"
+        if any("Linear" in other.op for other in graph.nodes):
+            why = "is quantised: name the file of floats that it was made from"
+        raise XconvError(f"{graph.file}: {node.name} ({node.op}) {why}")
     return [graph.constants[name] if name else None for name in names]
 
 
