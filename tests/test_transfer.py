@@ -255,3 +255,10 @@ def test_a_square_picture_without_channels_is_flattened_alike_and_a_square_seque
     )
     with pytest.raises(TransferError, match="order of its features is not certain"):
         xconv.transfer(nn.Sequential(nn.Conv1d(3, 6, 1), nn.Flatten(), nn.Linear(36, 5)), square)
+
+
+def test_nan_is_copied_with_a_warning_that_names_it():
+    ours = nn.Conv2d(3, 8, 3)
+    ours.weight.data[0, 0, 0, 0] = float("nan")
+    with pytest.warns(UserWarning, match=r"\.weight of the source held NaN"):
+        xconv.transfer(ours, conv())

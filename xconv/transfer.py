@@ -1,8 +1,11 @@
 """`xconv.transfer(src, dst)`: the weights of one model into another, across frameworks or within one, bit for bit."""
 
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from . import features
 from .callable import callable_module
@@ -56,7 +59,14 @@ def transfer(
     doors[1].load(dst, [
         features.carried(source[a], target[b], sides[0], orders.get(a if forth else b)) for a, b in pairs.items()
     ])  # fmt: skip
+    if sick := [f"{leaf}.{name}" for leaf in source.values() for name, a in leaf.weights.items() if not _finite(a)]:
+        warnings.warn(f"{', '.join(sick[:3])} of the source held NaN or infinity, and was copied so", stacklevel=2)
     return pairs
+
+
+def _finite(array: np.ndarray) -> bool:
+    """Does it hold neither NaN nor infinity? A finite sum says so without room for an answer of each number."""
+    return array.dtype.kind in "iub" or bool(np.isfinite(array.sum(dtype="float64")) or np.isfinite(array).all())
 
 
 def fits(source: Leaf, target: Leaf, side: str) -> bool:
