@@ -115,7 +115,7 @@ class Place:
     step: str
     source: str = ""
     code: str = ""
-    near: bool = False  # the path is that of the layer next to it
+    passing: bool = False  # no layer: a function that is called there
 
     def to_json(self) -> dict[str, str]:
         return {"path": self.path, "step": self.step, "source": self.source, "code": self.code}

@@ -208,7 +208,7 @@ def place(step: Step | None, near: Step | None = None) -> Place | None:
     for s in (step, near):
         if s is not None and s.path == path:  # a part is told by the layer that has it
             path = str(s.settings.get("module", path))
-    return Place(path, step.kind, step.structure or step.source, step.made or step.code, not step.path and bool(path))
+    return Place(path, step.kind, step.structure or step.source, step.made or step.code, step.owner is None)
 
 
 def divergence(found: Found) -> Divergence:
@@ -266,20 +266,22 @@ def merged(found: Sequence[Divergence]) -> list[Divergence]:
 
 
 def _once(found: Sequence[Divergence]) -> list[Divergence]:
-    """One divergence for the calls of one line of the user's that is wrong in the same way each time."""
-    first: dict[Any, Divergence] = {}
-    calls: dict[Any, int] = {}
+    """One divergence for the calls of one line of the user's that is wrong in the same way each time.
+
+    Layers that one line makes are several all the same: each has weights, a name and a place of its own.
+    """
+    calls: dict[Any, list[Divergence]] = {}
     for i, d in enumerate(found):
-        places = [
-            replace(p, path="", near=False) if p is not None and p.near and p.code else p for p in (d.torch, d.keras)
-        ]
-        key: Any = (*places, d.cause, d.remedy, d.probe) if d.confirmed else i
-        first.setdefault(key, d)
-        calls[key] = calls.get(key, 0) + 1
-    return [
-        d if calls[key] == 1 else replace(d, explanation=f"{d.explanation}, in {calls[key]} calls")
-        for key, d in first.items()
-    ]
+        places = [replace(p, path="") if p is not None and p.passing and p.code else p for p in (d.torch, d.keras)]
+        calls.setdefault((*places, d.cause, d.remedy, d.probe) if d.confirmed else i, []).append(d)
+    return [_several(same) for same in calls.values()]
+
+
+def _several(same: Sequence[Divergence]) -> Divergence:
+    first, count = same[0], len(same)
+    paths = dict.fromkeys(d.torch.path for d in same if d.torch is not None and d.torch.path)
+    at = f": {', '.join(paths)}" if len(paths) > 1 else ""
+    return first if count == 1 else replace(first, explanation=f"{first.explanation}, in {count} calls{at}")
 
 
 def _together(found: Sequence[Divergence]) -> list[Divergence]:
