@@ -13,7 +13,7 @@ from ..errors import XconvError
 from .align import Alignment, align
 from .bundle import turnings
 from .chance import same, silence, silence_constants
-from .compare import Fault, Session, outputs_of, walk
+from .compare import Fault, Session, outputs_of, unlike, walk
 from .diagnose import Doctor, divergence, merged
 from .exchange import exchanged, regrouped, turned
 from .fold import twins
@@ -24,6 +24,7 @@ from .opening import opened
 from .result import Result
 from .sides import Side
 from .transfer import Orders, Transfer, carry_all
+from .values import matched
 
 MERGED = 1e-4  # beyond this no merging of weights in float32 explains a difference of the outputs
 LAWS = 1e-2  # beyond this no rounding of a constant to float32 explains a difference of the outputs
@@ -69,6 +70,15 @@ class Case:
         self, T: Trace, K: Trace, xs: Sequence[np.ndarray], alignment: Alignment, transfer: Transfer, result: Result
     ):
         """Where several assignments fit, the one under which the outputs agree decides; else the first one stands."""
+        if self.small and (told := matched(self, T, K, xs, alignment)) is not None:
+            moved = self.carry(told, T, K)
+            better = self.judge(T, K, xs, told, moved)
+            if better.good:
+                before = set(alignment.pairs)
+                names = [f"{t.path} with {k.path}" for t, k in told.pairs if (t, k) not in before]
+                better.notes.append(f"layers were paired so that the outputs agree: {', '.join(names) or 'as before'}")
+                return told, moved, better
+            self.orders = {}
         for orders in turned(transfer.orders, 24 if self.small else 4):
             self.orders = orders
             moved = self.carry(alignment, T, K)
@@ -107,11 +117,12 @@ class Case:
         """The assignment under which the sides part at the fewest places, each group in its turn."""
         from .law.keras import apply_laws
 
-        def parted(candidate: Alignment) -> int:
+        def parted(candidate: Alignment) -> tuple[int, int]:
             moved = self.carry(candidate, T, K)
             session = self.session(T, K, xs, candidate, moved)
             session.T = known.T
-            return len(walk(session, lambda fault: False, partial(apply_laws, session)))
+            faults = walk(session, lambda fault: False, partial(apply_laws, session))
+            return len(faults), unlike(session, candidate.pairs)
 
         best, left = alignment, 24 if self.small else 2
         fewest = parted(best)
@@ -120,7 +131,7 @@ class Case:
                 continue
             start = best
             for order in list(permutations(range(len(group))))[1:]:
-                if not fewest or left <= 0:
+                if not fewest[0] or left <= 0:
                     return best
                 left -= 1
                 candidate = regrouped(start, [(group, order)])

@@ -1,6 +1,6 @@
 """The steps that hold weights: one holder for each layer, however often it is called."""
 
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from math import prod
 from typing import Any
@@ -12,6 +12,7 @@ from ..errors import TransferError
 from ..rules import AFFINE, Rule, patched, table
 from .model import Step, Trace
 from .shapes import layouts
+from .trace.written import ADDS
 
 NORMS = frozenset(
     "BatchNorm1d BatchNorm2d BatchNorm3d SyncBatchNorm LayerNorm GroupNorm InstanceNorm1d InstanceNorm2d "
@@ -88,7 +89,7 @@ def holders(trace: Trace, weights_of: Callable[[Any], Mapping[str, Any]], apart:
             constant = bool(step.settings.get("constant")) and step.path not in frozen
             held = bare.setdefault((step.path, constant), [])
             into = next((h for h in held if h.weights.get(name) is step.owner), None)
-            if into is None and (not held or step.path in apart or not _one_layer(held[-1], name)):
+            if into is None and (not held or step.path in apart or not _one_layer(trace, held[-1], step)):
                 found[id(step)] = Holder(step.path, step.kind, {})
                 held.append(found[id(step)])
             into = into or held[-1]
@@ -125,10 +126,37 @@ def role(name: str) -> str:
     return ""
 
 
-def _one_layer(holder: Holder, name: str) -> bool:
-    """Does a bare tensor belong to those before it: scale, shift and statistics, each once?"""
+def _one_layer(trace: Trace, holder: Holder, step: Step) -> bool:
+    """Does a bare tensor belong to those before it: scale, shift and statistics, each once, or added right behind?"""
+    name = str(step.settings["name"])
     roles = {role(n) for n in holder.weights}
-    return "" not in roles | {role(name)} and role(name) not in roles
+    if "" not in roles | {role(name)} and role(name) not in roles:
+        return True
+    before = {v for s in holder.steps for v in s.outputs}
+    return len(holder.weights) == 1 and _added_to(trace, step.outputs[0], before)
+
+
+def _added_to(trace: Trace, value: int, weights: set[int]) -> bool:
+    """Is a value added to what comes of these ones, perhaps reshaped?"""
+    for step in trace.steps:
+        if value in step.inputs:
+            if len(step.inputs) == 1:  # a view
+                value = step.outputs[0]
+                continue
+            other = next((v for v in step.inputs if v != value), value)
+            while (maker := trace.producer(other)) is not None and len(maker.inputs) == 1:
+                other = maker.inputs[0]
+            return (
+                step.kind in ADDS and maker is not None and not weights.isdisjoint(_behind_views(trace, maker.inputs))
+            )
+    return False
+
+
+def _behind_views(trace: Trace, values: Iterable[int]) -> Iterator[int]:
+    for value in values:
+        while (maker := trace.producer(value)) is not None and len(maker.inputs) == 1:
+            value = maker.inputs[0]
+        yield value
 
 
 def _statistic(name: str) -> bool:

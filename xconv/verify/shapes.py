@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import permutations
+from itertools import pairwise, permutations
 from math import prod
 
 import numpy as np
@@ -37,12 +37,13 @@ def layouts(here: Shape, there: Shape) -> tuple[Layout, ...]:
         return ()
     if len(a) == len(b):
         found = [Layout(a, p, there) for p in _orders(len(a)) if tuple(a[i] for i in p) == b]
-    elif min(len(a), len(b)) < 2:  # nothing says in which order a plain row of numbers was written
-        found = []
+    elif min(len(a), len(b)) < 2:  # a plain row of numbers is as it was written
+        found = [Layout(a, tuple(range(len(a))), there)]
     elif len(a) > len(b):
         found = [Layout(a, p, there) for p in _orders(len(a)) if _joined(tuple(a[i] for i in p), b)]
     else:
         splits = [(p, tuple(b[i] for i in p)) for p in _orders(len(b))]
+        splits.sort(key=lambda split: sum(x > y for x, y in pairwise(split[0])) > 1)  # axes are joined in their order
         found = [Layout(s, tuple(map(int, np.argsort(p))), there) for p, s in splits if _joined(s, a)]
     return tuple(dict.fromkeys(found))
 

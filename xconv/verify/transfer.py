@@ -169,7 +169,9 @@ class Carrier:
         """Weights of layers that the table does not know, matched by name, else by unique shape."""
         out: dict[str, np.ndarray] = {}
         left = dict(a.weights)
-        for name, room in b.weights.items():
+        for name, room in [*b.weights.items()] * 2:  # twice, since what others have taken no longer fits
+            if name in out:
+                continue
             fits = [n for n, w in left.items() if layouts(w.shape, room.shape)]
             if name in fits:
                 fits = [name]
@@ -181,7 +183,7 @@ class Carrier:
             ways = layouts(array.shape, room.shape)
             if len(ways) > 1:
                 self.transfer.orders[b.path, name] = len(ways)
-            out[name] = ways[self.orders.get((b.path, name), 0)](array)
+            out[name] = ways[self.orders.get((b.path, name), 0) % len(ways)](array)
         return out, list(left), [n for n in b.weights if n not in out]
 
     def _neutral(self, holder: Holder, name: str, side: Side) -> None:

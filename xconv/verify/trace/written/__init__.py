@@ -12,7 +12,7 @@ from typing import Any
 from ...model import Ref, Step, Trace
 from ..recorder import mapped
 
-_ADDS = frozenset("add Add AddV2 radd BiasAdd".split())
+ADDS = frozenset("add Add AddV2 radd BiasAdd".split())
 _MATRIX = frozenset("matmul rmatmul MatMul BatchMatMulV2 dot".split())
 
 
@@ -60,7 +60,7 @@ def layered(trace: Trace, tell: Tell, bias: Bias) -> Trace:
             continue
         chain, held = [step], dict(told.weights)
         behind = _behind(step, users)
-        if "bias" not in held and behind[-1].kind in _ADDS:
+        if "bias" not in held and behind[-1].kind in ADDS:
             added = [weights[v] for v in behind[-1].inputs if v in weights and not constant(weights[v])]
             if len(added) == 1 and (found := bias(told, added[0], step)) is not None:
                 held["bias"], chain = found, behind
