@@ -214,3 +214,18 @@ def test_an_axis_is_told_in_both_layouts():
         "torch applies softmax(dim=1), which is axis -1 of Keras's layout; Keras softmax("
     )
     assert said.remedy.startswith("use softmax(axis=-1)")
+
+
+def test_one_run_of_one_sample_says_nothing_of_what_moves():
+    from xconv.verify.result import Life
+
+    life = Life()
+    life.see([np.arange(3.0)[None]], 1)
+    assert not life.none  # unknown
+    life.see([np.arange(3.0)[None]], 1)  # of other inputs
+    assert life.none
+    life.see([np.ones((2, 3))], 2)
+    assert not life.none
+    constant = Life()
+    constant.see([np.zeros((1, 3))], 1)
+    assert constant.none

@@ -133,7 +133,8 @@ def _differently(case: Case, result: Result, probe: Any) -> None:
         result.refused.append(probe.name)
         return
     result.probes.append(probe.name)
-    result.life.see(runs[0], len(probe.inputs[0]))
+    if not probe.default_call:  # whose inputs are those of the first run
+        result.life.see(runs[0], len(probe.inputs[0]))
     if case.agree(*runs):
         return
     try:
