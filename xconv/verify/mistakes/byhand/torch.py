@@ -80,7 +80,7 @@ class Frozen(nn.Module):
         self.scale, self.shift = nn.Parameter(torch.rand(6) + 0.5), nn.Parameter(torch.randn(6))
         self.register_buffer("centre", torch.randn(6))
         self.register_buffer("spread", torch.rand(6) + 0.5)
-        self.seen = []
+        self.seen: list[torch.Tensor] = []
         self.conv2.register_forward_hook(lambda module, inputs, output: self.seen.append(output))
 
     def forward(self, x):

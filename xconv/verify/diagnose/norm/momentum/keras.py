@@ -18,11 +18,12 @@ def momentum(session: Session) -> tuple[list[Divergence], list[str]]:
     other layers of the port were given torch's, so that one was forgotten. Any other pair of numbers was chosen, and is
     a divergence; its remedy is run on the layer, which is then put back.
     """
-    pairs = [
-        (t, k, share, kept) for t, k in session.alignment.pairs
+    pairs: list[tuple[Holder, Holder, float, float]] = [
+        (t, k, float(share), float(kept)) for t, k in session.alignment.pairs
         if t.kind.startswith("BatchNorm") and k.kind == "BatchNormalization"
         and "moving_mean" in k.weights and "running_mean" in t.weights
-        and None not in (share := t.step.settings.get("momentum"), kept := k.step.settings["momentum"])
+        and (share := t.step.settings.get("momentum")) is not None
+        and (kept := k.step.settings["momentum"]) is not None
     ]  # fmt: skip
     given = any(kept != DEFAULTS[1] and alike(share, kept) for _, _, share, kept in pairs)
     wrong = [pair for pair in pairs if not alike(*pair[2:])]
