@@ -42,20 +42,22 @@ def verify(
         input_shape: (N, C, *spatial) with batch in torch layout; a tuple of such for several inputs.
         inputs: arrays in torch layout instead of random ones: an array, a sequence of them, or name to array.
         weights: "from-torch" and "from-keras" carry the weights that way (into copies), "as-is" judges the user's own;
-            "auto" is "from-torch", and "as-is" for an ONNX file that holds weights of the other side.
+            "auto" is "from-torch", and "as-is" for an ONNX file. Where the file and the other side have no weights in
+            common, the file's are carried over: that compares the structure, and is unproven at best.
         training: two functions, from a model to its {"optimizer": ..., "loss": ...}, to compare training steps too.
         steps: how many training steps.
         gradients: compare the gradients of all weights and inputs too.
         layout: of the Keras side's tensors: "channels_last", "same" (as torch's) or "auto".
         names: torch path to Keras path of layers with weights, where the user knows better.
-        probes: also try other magnitudes, sizes, batches and training mode.
+        probes: also try other magnitudes, sizes and batches (one sample, one more), random weights, and how running
+            statistics and dropout differ in training.
         seed: of inputs and probes.
 
     Returns:
         The report: `verdict`, `divergences`, `text()`, `html()`, `to_json()`, `save(path)`; notebooks show the page.
 
     Raises:
-        XconvError: if a model cannot be run, or the arguments make no sense.
+        XconvError: if a model cannot be run, has no weights yet or holds NaN, or the arguments make no sense.
     """
     from .run import verify as run
 
