@@ -455,3 +455,29 @@ def test_an_axis_of_which_the_source_takes_one_size_only_is_not_declared_open(tm
     done = export(model_of(str(tmp_path / "m.pt2")), tmp_path / "m.onnx")
     assert done.inputs["x"] == (2, 3, 6, 6)
     assert all(c.difference is not None for c in done.checks)
+
+
+class Tokens(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.table, self.head = nn.Embedding(9, 4), nn.Linear(4, 3)
+
+    def forward(self, picture, tokens):
+        return self.head(self.table(tokens.long()).mean(1) + picture.mean((1, 2, 3))[:, None])
+
+
+def test_a_model_that_takes_integers_is_held_to_those_that_it_is_given(tmp_path):
+    shapes = ((2, 3, 4, 4), (2, 6))
+    with pytest.raises(XconvError, match=r"where it takes integers, give inputs="):
+        export(Tokens(), tmp_path / "m.onnx", shapes)
+    rng = np.random.default_rng(0)
+    given = rng.normal(size=shapes[0]), rng.integers(0, 9, shapes[1])
+    with pytest.raises(XconvError, match="both say what the model is fed"):
+        export(Tokens(), tmp_path / "m.onnx", shapes, inputs=given)
+    with pytest.raises(XconvError, match="inputs are for models"):
+        export("conv", tmp_path / "m.onnx", inputs=given)
+    done = export(Tokens(), tmp_path / "m.onnx", inputs=given)
+    assert done.route == "direct"
+    kinds = [i.type.tensor_type.elem_type for i in onnx.load(done.path).graph.input]
+    assert kinds == [onnx.TensorProto.FLOAT, onnx.TensorProto.INT64]
+    assert all(c.agrees for c in done.checks)

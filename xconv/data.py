@@ -1,7 +1,7 @@
 """Inputs: random tensors, and real photographs and digits (scikit-learn ships two photographs and 1,797 digits)."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from math import prod
 from typing import Any
@@ -48,6 +48,30 @@ def shapes_of(input_shape: Any) -> list[tuple[int, ...]]:
         if not whole or not shape:
             raise XconvError(f"input shape {shape!r} must be positive integers with batch, such as (2, 3, 32, 32)")
     return [held(tuple(int(n) for n in shape)) for shape in shapes]
+
+
+def given(inputs: Any) -> list[np.ndarray]:
+    """The user's arrays as a list; floats in float64.
+
+    Raises:
+        XconvError: for what is no array of finite numbers with a batch.
+    """
+    values = list(inputs.values()) if isinstance(inputs, Mapping) else inputs
+    values = [values] if not isinstance(values, list | tuple) else list(values)
+    try:
+        arrays = [np.asarray(v.detach().cpu() if hasattr(v, "detach") else v) for v in values]
+    except (TypeError, ValueError) as error:
+        raise XconvError(f"inputs must be arrays in torch layout: {error}") from error
+    if not arrays:
+        raise XconvError("inputs holds no arrays; give one for each input of the models, in torch layout")
+    for i, a in enumerate(arrays):
+        if not a.ndim or not a.size:
+            raise XconvError(f"input {i} has shape {a.shape}; it must have a batch and hold numbers")
+        if a.dtype.kind not in "fiub":
+            raise XconvError(f"input {i} has dtype {a.dtype}; floats and integers are understood")
+        if a.dtype.kind == "f" and not np.isfinite(a).all():
+            raise XconvError(f"input {i} holds NaN or infinity")
+    return [a.astype(np.float64) if a.dtype.kind == "f" else a.astype(np.int64) for a in arrays]
 
 
 @cache

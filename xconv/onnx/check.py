@@ -185,7 +185,11 @@ def run_checks(
             expected[shape] = source(make(shape))
         except Exception as error:  # whatever the user's model raises at a size that it does not take
             if i == 0:
-                raise XconvError(f"the model fails at the given shape {_said(shape)}: {first_line(error)}") from error
+                whole = isinstance(error, IndexError) or "scalar type" in str(error)
+                hint = "; where it takes integers, give inputs=, or --inputs x.npz" if whole else ""
+                raise XconvError(
+                    f"the model fails at the given shape {_said(shape)}: {first_line(error)}{hint}"
+                ) from error
             expected[shape] = f"the source refuses it: {first_line(error)}"
     for shape, wanted in expected.items():
         if not isinstance(wanted, str) and not all(map(finite, wanted)):

@@ -15,6 +15,9 @@ def export(
     source: Annotated[str, typer.Argument(help="A block, file.py:name, pkg.mod:name, or a .keras, .h5 or .pt2 file.")],
     out: Annotated[Path, typer.Option(help="The ONNX file to write.")],
     input: Annotated[list[str] | None, typer.Option(help="N,C,H,W of an input; repeat for several.")] = None,
+    inputs: Annotated[
+        Path | None, typer.Option(help="Of a model: what it is fed, .npz in torch layout; for integers, say.")
+    ] = None,
     case: Annotated[str | None, typer.Option(help="Of a block: which of its cases; the first by default.")] = None,
     weights: Annotated[Path | None, typer.Option(help="Of a block: .safetensors, .npz, .pt, .keras or .h5.")] = None,
     against: Annotated[str | None, typer.Option(help="Of a block: who gives the right answer, torch or keras.")] = None,
@@ -50,13 +53,17 @@ def export(
         files.target(json, force)
     if against not in (None, "torch", "keras"):
         raise XconvError(one_of("framework", str(against), ("torch", "keras")))
-    shapes = arguments.shapes(input) or []
+    if input and inputs:
+        raise XconvError("--input and --inputs both say what the model is fed; give one of them")
+    if compare and inputs:
+        raise XconvError("--compare feeds all exporters random numbers, not --inputs; leave one of them out")
+    shapes, arrays = arguments.shapes(input) or [], arguments.arrays(inputs)
     subject = _subject(source)
     given = shapes[0] if len(shapes) == 1 else shapes or None
     done = write(
         subject, out, given, weights=weights, case=case, against=against, runtimes=check, dtype=dtype, layout=layout,
         opset=opset, dynamic=dynamic, lower_float64=lower_float64, fold=fold, example=example, exact=exact, int8=int8,
-        force=force,
+        inputs=arrays, force=force,
     )  # fmt: skip
     console = terminal()
     show(done, console)

@@ -20,7 +20,7 @@ from onnx import helper
 from .. import __version__
 from ..block import Block, Case, block, describe, dumps, loads
 from ..carry import Leaves
-from ..data import shapes_of
+from ..data import given, shapes_of
 from ..dtypes import numpy_dtype
 from ..errors import XconvError
 from . import check, files
@@ -155,6 +155,7 @@ def export(
     example: bool = False,
     exact: bool | None = None,
     int8: Any = None,
+    inputs: Any = None,
     force: bool = False,
 ) -> Exported:
     """Write a block or a model as ONNX, and run the file before it is handed over.
@@ -183,6 +184,8 @@ def export(
         exact: hold the graph to the source in float64 first; by default if that takes less than some seconds.
         int8: calibration inputs (an array, or an .npz or .npy file), channels first: the file then holds 8-bit weights
             and activations (QDQ), and tells how far it is from float.
+        inputs: of a model: what it is fed when the file is held to it, in torch layout (an array, a sequence of them,
+            or name to array), where random numbers will not do, as for integers; instead of `input_shape`.
         force: replace an existing file.
 
     Raises:
@@ -191,15 +194,19 @@ def export(
     """
     files.target(path, force)
     numpy_dtype(dtype)
-    subject = _source(source, input_shape, weights, case, against)
+    subject = _source(source, input_shape, weights, case, against, inputs)
     options = Options(dtype, layout, opset, dynamic, lower_float64, fold, example)
     return export_source(subject, path, options, runtimes, force, exact, int8)
 
 
-def _source(source: Any, shape: Any, weights: Any, case: str | Case | None, against: str | None = None) -> Source:
+def _source(
+    source: Any, shape: Any, weights: Any, case: str | Case | None, against: str | None = None, inputs: Any = None
+) -> Source:
     if isinstance(source, str):
         source = block(source)
     if isinstance(source, Block):
+        if inputs is not None:
+            raise XconvError("inputs are for models; a block is held to random numbers of its case's shape")
         found = source.cases[0] if case is None else source.case(case) if isinstance(case, str) else case
         if shape is not None:
             (one,) = shapes_of([shape])
@@ -211,7 +218,10 @@ def _source(source: Any, shape: Any, weights: Any, case: str | Case | None, agai
         return block_source(source, found, weights, against)
     if weights is not None or case is not None or against is not None:
         raise XconvError("weights, case and against are for blocks; a model brings its own")
-    return model_source(source, shapes_of(shape) or None)
+    samples = [] if inputs is None else given(inputs)
+    if samples and shape is not None:
+        raise XconvError("input_shape and inputs both say what the model is fed; give one of them")
+    return model_source(source, shapes_of(shape) or None, samples=samples)
 
 
 def export_source(

@@ -40,7 +40,7 @@ def hold(
     shapes = check.shapes_to_run(source.shapes, fixed)
 
     def feeds(wanted: check.Shapes) -> list[np.ndarray]:
-        return [to(x) for x in inputs(model, wanted, options)]
+        return [to(x) for x in inputs(model, wanted, options, source.samples)]
 
     def answers(dtype: str) -> check.Source:
         run = source.run(dtype) if source.run else evaluator(model)
@@ -134,13 +134,22 @@ def turns(options: Options) -> tuple[Callable, Callable]:
     return (channels_last, channels_first) if options.layout == "channels_last" else (np.asarray, np.asarray)
 
 
-def inputs(model: onnx.ModelProto, shapes: check.Shapes, options: Options) -> list[np.ndarray]:
-    """Random inputs, channels first, that every dtype from float16 on holds alike; zeros and ones where integers go."""
+def inputs(
+    model: onnx.ModelProto, shapes: check.Shapes, options: Options, samples: Sequence[np.ndarray] = ()
+) -> list[np.ndarray]:
+    """The samples, again and again where a shape asks for more, or random inputs that every dtype holds alike.
+
+    Channels first; random integers are zeros and ones.
+    """
     kind, found = numpy_dtype(options.dtype), []
-    for info, shape in zip(model.graph.input, shapes, strict=True):
+    for k, (info, shape) in enumerate(zip(model.graph.input, shapes, strict=True)):
         own = helper.tensor_dtype_to_np_dtype(info.type.tensor_type.elem_type)
+        whole = np.dtype(own).kind in "iu"
+        if samples:
+            found.append(np.resize(samples[k], shape).astype(own if whole else kind))
+            continue
         x = check.numbers(shape, 1, info.name, "float32")
-        found.append((x > 0).astype(own) if np.dtype(own).kind in "iu" else x.astype(kind))
+        found.append((x > 0).astype(own) if whole else x.astype(kind))
     return found
 
 
@@ -159,7 +168,7 @@ def remember(model: onnx.ModelProto, source: Source, options: Options, allowed: 
     if kind.name == "bfloat16":
         raise XconvError("an example in bfloat16 is for no web runtime: leave --example out")
     to, back = turns(options)
-    xs = [to(x) for x in inputs(model, source.shapes, options)]
+    xs = [to(x) for x in inputs(model, source.shapes, options, source.samples)]
     run = source.run("float64") if source.run else evaluator(model)
     ys = [to(y).astype(kind) for y in run([back(x).astype("float64") if x.dtype.kind == "f" else back(x) for x in xs])]
     if sum(a.nbytes for a in (*xs, *ys)) > EXAMPLE_BYTES:

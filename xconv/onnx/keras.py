@@ -49,7 +49,9 @@ def at_dtype(dtype: str):
         keras.config.set_dtype_policy(policy)
 
 
-def source(model: keras.Layer, shapes: Sequence[Sequence[int]] | None, name: str) -> Source:
+def source(
+    model: keras.Layer, shapes: Sequence[Sequence[int]] | None, name: str, samples: Sequence[np.ndarray] = ()
+) -> Source:
     """A user's Keras model; shapes are in torch layout, as everywhere.
 
     Raises:

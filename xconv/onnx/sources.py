@@ -4,7 +4,7 @@ A source says how it is written as a graph and how it is run, so that the graph 
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -46,6 +46,7 @@ class Source:
     run: Callable[[str], Run] | None  # dtype to a function on arrays, channels first
     # What else to write if the first graph does not compute what the source does, given the reason.
     others: Sequence[Callable[..., tuple[onnx.ModelProto, str, str]]] = ()
+    samples: Sequence[np.ndarray] = ()  # what it is fed, channels first; random numbers if there are none
 
 
 def block_source(block: Block, case: Case, weights: Any = None, framework: str | None = None) -> Source:
@@ -153,11 +154,14 @@ def drawn(block: Block, case: Case, framework: str, seed: int = 0) -> dict[str, 
     return by_path(draw(torch_leaves(model, block, case), seed))
 
 
-def model_source(model: Any, shapes: Sequence[Sequence[int]] | None, name: str = "") -> Source:
+def model_source(
+    model: Any, shapes: Sequence[Sequence[int]] | None, name: str = "", samples: Sequence[np.ndarray] = ()
+) -> Source:
     """A user's own model.
 
     Args:
         shapes: of the inputs in torch layout with batch; a Keras model that knows its own needs none.
+        samples: inputs in torch layout, where random numbers will not do.
 
     Raises:
         XconvError: if it is no model, or the shapes are needed and not given.
@@ -165,4 +169,6 @@ def model_source(model: Any, shapes: Sequence[Sequence[int]] | None, name: str =
     side = side_of(model)
     from importlib import import_module
 
-    return import_module(f".{side}", __package__).source(model, shapes, name or type(model).__name__)
+    shapes = [a.shape for a in samples] or shapes
+    room = import_module(f".{side}", __package__)
+    return replace(room.source(model, shapes, name or type(model).__name__, samples), samples=samples)

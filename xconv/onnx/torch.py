@@ -12,9 +12,10 @@ from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
+import numpy as np
 import onnx
 import torch
-from onnx import helper
+from onnx import TensorProto, helper
 
 from ..dtypes import numpy_dtype
 from ..errors import XconvError, first_line
@@ -32,8 +33,10 @@ from .sources import Options, Source
 from .tidy import fold
 
 
-def source(model: torch.nn.Module, shapes: Sequence[Sequence[int]] | None, name: str) -> Source:
-    """A user's torch model.
+def source(
+    model: torch.nn.Module, shapes: Sequence[Sequence[int]] | None, name: str, samples: Sequence[np.ndarray] = ()
+) -> Source:
+    """A user's torch model; which of its inputs are integers, only samples can tell.
 
     Raises:
         XconvError: without input shapes.
@@ -44,10 +47,11 @@ def source(model: torch.nn.Module, shapes: Sequence[Sequence[int]] | None, name:
             raise XconvError("a torch model does not know its input: give the shape, as in --input 1,3,224,224")
     model = copy.deepcopy(model).eval()
     given = tuple(tuple(s) for s in shapes)
+    whole = [a.dtype.kind in "iu" for a in samples] or [False] * len(given)
 
     @cache
     def calls(at: tuple[tuple[int, ...], ...], fixed: bool) -> torch.export.ExportedProgram:
-        return program(model, at, fixed)
+        return program(model, at, whole, fixed)
 
     def write(options: Options) -> tuple[onnx.ModelProto, str, str]:
         reason = None
@@ -56,7 +60,7 @@ def source(model: torch.nn.Module, shapes: Sequence[Sequence[int]] | None, name:
                 return walk(calls(at, False), model, given, options), "direct", ""
             except NotKnown as error:
                 reason = reason or str(error)
-        return fallback(model, given, options, reason or ""), "torch.onnx", reason or ""
+        return fallback(model, given, whole, options, reason or ""), "torch.onnx", reason or ""
 
     def fixed(options: Options, why: str) -> tuple[onnx.ModelProto, str, str]:
         at = tuple(tuple(max(s, 2) if axis == 0 else s for axis, s in enumerate(shape)) for shape in given)
@@ -65,7 +69,7 @@ def source(model: torch.nn.Module, shapes: Sequence[Sequence[int]] | None, name:
         return walk(calls(at, True), model, given, said), "direct", why
 
     def theirs(options: Options, why: str) -> tuple[onnx.ModelProto, str, str]:
-        return fallback(model, given, options, why), "torch.onnx", why
+        return fallback(model, given, whole, options, why), "torch.onnx", why
 
     def run(dtype: str):
         there = copy.deepcopy(model).to(getattr(torch, dtype))
@@ -90,11 +94,15 @@ def traced(model: torch.nn.Module, shapes: Sequence[Sequence[int]]) -> list[tupl
 
 
 def program(
-    model: torch.nn.Module, shapes: Sequence[Sequence[int]], fixed: bool = False
+    model: torch.nn.Module, shapes: Sequence[Sequence[int]], whole: Sequence[bool], fixed: bool = False
 ) -> torch.export.ExportedProgram:
-    """The model's calls, with batch sizes open where the model leaves them open, spatial ones too unless `fixed`."""
+    """The model's calls, with batch sizes open where the model leaves them open, spatial ones too unless `fixed`.
+
+    Inputs are of integers where `whole`.
+    """
     auto = torch.export.Dim.AUTO
-    xs = tuple(torch.zeros(tuple(shape)) for shape in shapes)
+    kinds = [torch.int64 if integer else None for integer in whole]
+    xs = tuple(torch.zeros(tuple(shape), dtype=kind) for shape, kind in zip(shapes, kinds, strict=True))
     open_axes = tuple({a: auto for a in range(1 if fixed else len(shape)) if a != 1} for shape in shapes)
     with torch.no_grad(), silence():
         try:
@@ -131,7 +139,8 @@ def walk(
             letters = axes(len(node.meta["val"].shape))
             dims = [s if isinstance(s, int) else letter
                     for s, letter in zip(node.meta["val"].shape, letters, strict=False)]  # fmt: skip
-            elem = helper.np_dtype_to_tensor_dtype(kind)
+            integer = not node.meta["val"].is_floating_point()
+            elem = TensorProto.INT64 if integer else helper.np_dtype_to_tensor_dtype(kind)
             inputs.append(helper.make_tensor_value_info(called[node.name], elem, dims))
         elif node.op == "call_function":
             state.write(node)
@@ -148,7 +157,9 @@ def walk(
     return finished(model_proto, shapes, options)
 
 
-def fallback(model: torch.nn.Module, shapes: Sequence[Sequence[int]], options: Options, why: str) -> onnx.ModelProto:
+def fallback(
+    model: torch.nn.Module, shapes: Sequence[Sequence[int]], whole: Sequence[bool], options: Options, why: str
+) -> onnx.ModelProto:
     """torch's own exporter, with its traps avoided: quiet, one file, the opset that was asked for or none.
 
     Raises:
@@ -159,7 +170,7 @@ def fallback(model: torch.nn.Module, shapes: Sequence[Sequence[int]], options: O
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "m.onnx")
         try:
-            exporters(there, traced(model, shapes)[-1], opset)["torch.onnx"](path)
+            exporters(there, traced(model, shapes)[-1], opset, whole)["torch.onnx"](path)
         except Exception as error:  # whatever the exporter, or the user's forward under it, raises
             raise XconvError(
                 f"the model is not written directly ({why}); torch.onnx fails: {first_line(error)}"

@@ -1,38 +1,18 @@
 """The inputs of a run: drawn from one seed, or the user's; and the layout in which the Keras side takes them."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from itertools import permutations
 from typing import Any
 
 import numpy as np
 
-from ..data import shapes_of
+from ..data import given, shapes_of
 from ..errors import XconvError
 from ..frameworks import declared as declared_by_torch
 from .model import Trace
 from .sides import Side
 
 Arrays = list[np.ndarray]
-
-
-def given(inputs: Any) -> Arrays:
-    """The user's arrays as a list; floats in float64."""
-    values = list(inputs.values()) if isinstance(inputs, Mapping) else inputs
-    values = [values] if not isinstance(values, list | tuple) else list(values)
-    try:
-        arrays = [np.asarray(v.detach().cpu() if hasattr(v, "detach") else v) for v in values]
-    except (TypeError, ValueError) as error:
-        raise XconvError(f"inputs must be arrays in torch layout: {error}") from error
-    if not arrays:
-        raise XconvError("inputs holds no arrays; give one for each input of the models, in torch layout")
-    for i, a in enumerate(arrays):
-        if not a.ndim or not a.size:
-            raise XconvError(f"input {i} has shape {a.shape}; it must have a batch and hold numbers")
-        if a.dtype.kind not in "fiub":
-            raise XconvError(f"input {i} has dtype {a.dtype}; floats and integers are understood")
-        if a.dtype.kind == "f" and not np.isfinite(a).all():
-            raise XconvError(f"input {i} holds NaN or infinity")
-    return [a.astype(np.float64) if a.dtype.kind == "f" else a.astype(np.int64) for a in arrays]
 
 
 def order(keras: Any, shapes: Sequence[tuple[int, ...]]) -> list[int]:

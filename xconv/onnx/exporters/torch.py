@@ -10,10 +10,13 @@ from .quiet import silence
 Write = Callable[[Path], None]
 
 
-def exporters(model: torch.nn.Module, shapes: Sequence[Sequence[int]], opset: int) -> dict[str, Write]:
-    """Ways to write `model`, in eval mode, with open batch and spatial sizes, to a path."""
+def exporters(
+    model: torch.nn.Module, shapes: Sequence[Sequence[int]], opset: int, whole: Sequence[bool] = ()
+) -> dict[str, Write]:
+    """Ways to write `model`, in eval mode, with open batch and spatial sizes, to a path; of integers where `whole`."""
     kind = next((p.dtype for p in model.parameters()), torch.float32)
-    xs = tuple(torch.zeros(tuple(shape), dtype=kind) for shape in shapes)
+    kinds = [torch.int64 if integer else kind for integer in whole or [False] * len(shapes)]
+    xs = tuple(torch.zeros(tuple(shape), dtype=kind) for shape, kind in zip(shapes, kinds, strict=True))
     names = ["x"] if len(shapes) == 1 else [f"x{k}" for k in range(len(shapes))]
     open_axes = [[a for a in range(len(s)) if a != 1] for s in shapes]
 
