@@ -81,6 +81,30 @@ def test_two_faults_of_one_training_are_both_found():
     }
 
 
+class Clipped(torch.optim.SGD):
+    """Clips in its step, as users write it."""
+
+    def step(self, closure=None):
+        torch.nn.utils.clip_grad_norm_([p for group in self.param_groups for p in group["params"]], 0.05)
+        return super().step(closure)
+
+
+@pytest.mark.parametrize(("word", "causes"), [("global_clipnorm", []), ("clipnorm", ["optimizer.clipping"])])
+def test_an_optimizer_that_descends_from_the_frameworks_has_its_formula(word, causes):
+    case = mistakes.cases()["trained_alike"]
+    loss = {"torch": torch.nn.CrossEntropyLoss(), "keras": keras.losses.SparseCategoricalCrossentropy(from_logits=True)}
+
+    def ours(model):
+        return {"optimizer": Clipped(model.parameters(), lr=0.1), "loss": loss["torch"]}
+
+    def theirs(model):
+        return {"optimizer": keras.optimizers.SGD(0.1, **{word: 0.05}), "loss": loss["keras"]}
+
+    found = compared(case, (ours, theirs)).divergences
+    assert [d.cause for d in found if d.confirmed] == [d.cause for d in found] == causes
+    assert all(d.remedy == "global_clipnorm=0.05" for d in found)
+
+
 def test_a_set_up_that_makes_no_sense_is_one_sentence():
     case = mistakes.cases()["trained_alike"]
     right = mistakes.pair(case).training
@@ -91,6 +115,12 @@ def test_a_set_up_that_makes_no_sense_is_one_sentence():
 
 
 # without any framework -----------------------------------------------------------------------------------------------
+
+
+def test_what_is_zero_on_one_side_is_infinitely_far_from_the_other():
+    assert apart(np.ones(3), np.zeros(3)) == np.inf
+    assert apart(np.zeros(3), np.zeros(3)) == 0.0
+    assert apart(np.ones(3), np.full(3, 2.0)) == 0.5
 
 
 def test_clipping_has_three_scopes():

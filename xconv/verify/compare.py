@@ -55,11 +55,16 @@ class Fault:
     @property
     def agrees(self) -> bool:
         """Are the numbers right, and only their shape or their place another?"""
-        return self.actual is not None and agree(self.expected, self.actual)
+        return self.actual is not None and self.tells and agree(self.expected, self.actual)
+
+    @property
+    def tells(self) -> bool:
+        """Are there numbers, and not only NaN?"""
+        return self.expected.dtype.kind != "f" or not self.expected.size or not np.isnan(self.expected).all()
 
     def solved(self, machine: Machine) -> bool:
-        """Does the value agree on a changed machine?"""
-        return agree(self.expected, machine.value(machine.__dict__.get("target", self.target)))
+        """Does the value agree on a changed machine? Where there are no numbers, none are seen to agree."""
+        return self.tells and agree(self.expected, machine.value(machine.__dict__.get("target", self.target)))
 
 
 @dataclass(eq=False)

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from copy import copy
 from functools import partial
 from typing import Any
 from unittest.mock import patch
@@ -131,7 +132,7 @@ class Session:
         self.model = model
         self.given = Setup.read(setup, model, "Keras")
         self.optimizer = keras.optimizers.get(self.given.optimizer)
-        self.user_loss = keras.losses.get(self.given.loss)
+        self.user_loss = _wide(keras.losses.get(self.given.loss))
         self.variables = dict(live)
         self.moving = [v for v in model.variables if not v.trainable]
 
@@ -282,6 +283,16 @@ def unfreeze(model: keras.Model, live: Mapping[Key, keras.Variable], path: str, 
         if isinstance(layer, keras.layers.BatchNormalization) and layer.moving_mean is live[path, "moving_mean"]:
             undo.append(partial(setattr, layer, "trainable", False))
             layer.trainable = True
+
+
+def _wide(loss: Any) -> Any:
+    """The user's loss in the dtype of the verdict, where it was made outside of it in Keras's usual one."""
+    if not isinstance(loss, keras.losses.Loss) or loss.dtype != "float32" or keras.config.floatx() == "float32":
+        return loss
+    loss = copy(loss)
+    loss._dtype_policy = keras.DTypePolicy(keras.config.floatx())
+    loss._dtype = loss._dtype_policy.compute_dtype
+    return loss
 
 
 def _dense(gradient: Any) -> np.ndarray:
