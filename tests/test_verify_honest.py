@@ -78,6 +78,16 @@ def test_what_agrees_already_is_mended_by_nothing():
     assert Doctor(Session())._solution(fault, 10) is None
 
 
+def test_where_there_is_only_nan_nothing_is_mended():
+    from types import SimpleNamespace
+
+    from xconv.verify.compare import Fault
+
+    nan = np.full(3, np.nan)
+    fault = Fault(None, "between", 0, nan, np.ones(3), 0)
+    assert not fault.solved(SimpleNamespace(value=lambda _: nan))
+
+
 def test_a_branch_on_the_batch_is_found():
     report = verify(ours(lambda m, x: m.a(x) * (1 if len(x) > 1 else 2), a=conv()), theirs(K.Conv2D(4, 3)), SHAPE)
     assert report.verdict == "different"

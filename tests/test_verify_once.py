@@ -95,3 +95,27 @@ def test_weights_of_a_layer_that_holds_a_normalisation():
         return model
 
     once(lambda: nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU()), theirs, "weights.value", weights="as-is")
+
+
+class Gate(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.f, self.g = nn.Conv1d(3, 8, 2, padding=2, dilation=2), nn.Conv1d(3, 8, 2, padding=2, dilation=2)
+        self.last = nn.Conv1d(8, 4, 1)
+
+    def forward(self, x):
+        return self.last(torch.tanh(self.f(x)[..., :-2]) * torch.sigmoid(self.g(x)[..., :-2]))
+
+
+def gate():
+    def half(act):
+        y = K.Conv1D(8, 2, dilation_rate=2)(K.ZeroPadding1D(2)(x))
+        return K.Activation(act)(y[:, 2:])
+
+    x = K.Input((16, 3))
+    return keras.Model(x, K.Dense(4)(half("tanh") * half("sigmoid")))
+
+
+def test_both_halves_of_a_gate_cropped_at_the_wrong_end():
+    """Which convolution is which, the activations behind them tell."""
+    assert once(Gate, gate, "layout.split", (2, 3, 16)).explanation.endswith("in 2 calls")
