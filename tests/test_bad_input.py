@@ -109,3 +109,9 @@ def test_keras_without_its_backend_names_the_variable_that_chooses_another(tmp_p
     monkeypatch.syspath_prepend(backend)
     with pytest.raises(MissingExtra, match=r"backend tensorflow is not installed.*KERAS_BACKEND.*\(jax or torch\)"):
         need("lacking", "keras")
+
+
+def test_models_that_share_no_weights_are_told_so_when_judged_as_they_are():
+    report = xconv.verify(OURS, THEIRS, SHAPE, weights="as-is", probes=False)
+    assert report.verdict == "different"
+    assert any("no layer has the other side's weights" in note for note in report.notes)

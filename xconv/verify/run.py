@@ -95,6 +95,11 @@ def verify(
                 f"{foreign} and the other side have no weights in common: the file's were carried over, to compare the "
                 f"structure. That is no proof of the weights: say --weights {mode} if it is all that you ask, or as-is"
             )
+        if weights == "as-is" and not shared(alignment, transfer, torch, keras):
+            notes.append(
+                "no layer has the other side's weights: to ask about the structure alone, carry them with --weights "
+                "from-torch"
+            )
         finite(torch if mode != "from-keras" else keras, [p[mode == "from-keras"] for p in alignment.pairs])
         clock("transfer")
         result = case.judge(T, K, xs, alignment, transfer)
