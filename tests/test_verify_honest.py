@@ -239,3 +239,15 @@ def test_one_run_of_one_sample_says_nothing_of_what_moves():
     constant = Life()
     constant.see([np.zeros((1, 3))], 1)
     assert constant.none
+
+
+class Fitted(K.Layer):
+    def call(self, x):
+        return keras.ops.image.resize(x, (14, 14), interpolation="nearest")
+
+
+def test_a_resize_that_names_its_size_is_not_judged_at_another():
+    net = ours(lambda m, x: F.interpolate(m.a(x), scale_factor=2), a=conv())
+    report = verify(net, theirs(K.Conv2D(4, 3), Fitted(), shape=(None, None, 3)), SHAPE)
+    assert report.verdict == "equivalent"
+    assert any("made for its size" in note for note in report.notes)

@@ -21,7 +21,7 @@ def made_for_its_size(d: Divergence, result: Result, usual: Trace) -> bool:
     )
     if step is None:
         return False
-    if _named(step, result.session.traces[1], usual):
+    if d.cause.startswith("resize") and _named(step, result.session.traces[1], usual):
         return True
     if "ceil" in d.cause or (d.torch and "ool" in d.torch.step and d.cause.startswith("padding")):
         ceil = any(
@@ -36,7 +36,7 @@ def made_for_its_size(d: Divergence, result: Result, usual: Trace) -> bool:
 
 
 def _named(step: Step, trace: Trace, usual: Trace) -> bool:
-    """Does a step give the size that it always gives, whatever it is fed?"""
+    """Does a resize give the size that it always gives, whatever it is fed?"""
     there = next((s for s in usual.steps if (s.index, s.path, s.kind) == (step.index, step.path, step.kind)), None)
     if there is None or step.shapes != there.shapes:
         return False
