@@ -34,7 +34,9 @@ def chain(classes=5):
 
 def outputs(torch_model, keras_model, shape=(2, 3, 8, 8)):
     x = np.random.default_rng(0).normal(size=shape).astype("float32")
-    return torch_model(torch.from_numpy(x)).detach().numpy(), np.asarray(keras_model(np.moveaxis(x, 1, -1)))
+    return torch_model(torch.from_numpy(x)).detach().numpy(), keras.ops.convert_to_numpy(
+        keras_model(np.moveaxis(x, 1, -1))
+    )
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -76,7 +78,9 @@ def test_each_layer_of_a_deep_lstm_goes_to_a_layer_of_its_own(both):
     theirs = keras.Sequential([keras.Input((7, 3)), *[keras.layers.Bidirectional(x) if both else x for x in layers]])
     xconv.transfer(ours, theirs)
     x = np.random.default_rng(0).normal(size=(2, 7, 3)).astype("float32")
-    np.testing.assert_allclose(ours(torch.from_numpy(x))[0].detach().numpy(), np.asarray(theirs(x)), atol=1e-6)
+    np.testing.assert_allclose(
+        ours(torch.from_numpy(x))[0].detach().numpy(), keras.ops.convert_to_numpy(theirs(x)), atol=1e-6
+    )
 
 
 def test_a_dense_layer_that_splits_heads_takes_a_matrix_and_gives_it_back():
@@ -86,7 +90,9 @@ def test_a_dense_layer_that_splits_heads_takes_a_matrix_and_gives_it_back():
     theirs = keras.Sequential([keras.Input((7, 6)), heads, back])
     xconv.transfer(ours, theirs)
     x = np.random.default_rng(0).normal(size=(2, 7, 6)).astype("float32")
-    np.testing.assert_allclose(ours(torch.from_numpy(x)).detach().numpy(), np.asarray(theirs(x)), atol=1e-6)
+    np.testing.assert_allclose(
+        ours(torch.from_numpy(x)).detach().numpy(), keras.ops.convert_to_numpy(theirs(x)), atol=1e-6
+    )
     again = nn.Sequential(nn.Linear(6, 8), nn.Linear(8, 5, bias=False))
     xconv.transfer(theirs, again)
     assert all(torch.equal(w, again.state_dict()[name]) for name, w in ours.state_dict().items())
@@ -249,7 +255,9 @@ def test_a_square_picture_without_channels_is_flattened_alike_and_a_square_seque
     ours = nn.Sequential(nn.Flatten(), nn.Linear(36, 5)).eval()
     xconv.transfer(ours, theirs)
     x = np.random.default_rng(0).normal(size=(2, 6, 6)).astype("float32")
-    np.testing.assert_allclose(ours(torch.from_numpy(x)).detach().numpy(), np.asarray(theirs(x)), atol=1e-6)
+    np.testing.assert_allclose(
+        ours(torch.from_numpy(x)).detach().numpy(), keras.ops.convert_to_numpy(theirs(x)), atol=1e-6
+    )
     square = keras.Sequential(
         [keras.Input((6, 3)), keras.layers.Conv1D(6, 1), keras.layers.Flatten(), keras.layers.Dense(5)]
     )
