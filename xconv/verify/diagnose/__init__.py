@@ -303,7 +303,7 @@ def _halves(a: Divergence, b: Divergence) -> bool:
     if a.cause == b.cause == "stride.value":
         return a.evidence.get("stride") is not None and a.evidence.get("stride") == b.evidence.get("stride", ())[::-1]
     if (a.cause, b.cause) == ("layer.missing", "stride.value"):
-        return a.keras is not None and b.keras is not None and a.keras.path == b.keras.path
+        return b.keras is not None and a.evidence.get("before") == b.keras.path
     kinds = {a.cause, b.cause}
     return (
         kinds == {"activation.missing", "activation.surplus"}

@@ -174,16 +174,18 @@ def _proposal(fault: Fault, a: Cone, b: Cone | None, known: dict[int, tuple[int,
 
     code = a.step.code or a.step.made
     missing = _partnerless(session, a)
-    at = missing[0].step if missing else a.step
+    at = missing[0].step if missing else _telling(a)
     if b is None:
         cause, says = _lacking(fault, a, [k for k, _ in leaves])
         near = fault.keras_step or session.K.origin(fault.target)
         inside = {s.index for s in a.steps}
         alone = all(u.index in inside for u in session.T.users(a.leaves[0]))  # nothing else takes the value as it is
+        if alone and [k for k, _ in leaves] == [fault.target]:
+            near = session.K.origin(fault.target) or near
         return Proposal(
             cause, says, f"compute {_words(a)}{f', as torch in `{code}`' if code else ''}{quoted(near)}",
             lambda m: _put(m, fault, run, [k for k, _ in leaves], alone),
-            at, near,
+            at, near, {"before": fault.keras_step.path if fault.keras_step is not None else ""},
         )  # fmt: skip
     cause, says = _said(fault, a, b, {k for k, _ in leaves})
     several = all(sum(sort(s) not in (*QUIET, "shape") for s in cone.steps) > 1 for cone in (a, b))
@@ -192,6 +194,11 @@ def _proposal(fault: Fault, a: Cone, b: Cone | None, known: dict[int, tuple[int,
         lambda m: define(m, b.step.outputs[0], run, *(k for k, _ in leaves)), at, b.step,
         vague=several and cause.partition(".")[0] in ("layer", "pooling", "activation", "resize", "padding"),
     )  # fmt: skip
+
+
+def _telling(cone: Cone) -> Step:
+    """The last step that does more than to lay its numbers out."""
+    return next((s for s in reversed(cone.steps) if sort(s) not in (*QUIET, "shape")), cone.step)
 
 
 def _put(machine: Any, fault: Fault, run: Callable[..., Any], leaves: list[int], alone: bool) -> None:
@@ -264,7 +271,7 @@ def parts(fault: Fault, done: set[int]) -> Iterator[Fault]:
         done.add(target)
         reference = session.t(value)
         for move in moves(reference.shape, b.shapes[0], None):
-            actual = session.K.value(target)
+            actual = session.K.attempt(target)
             yield Fault(session, "between", target, move(reference), actual, value, fault.pair, a, None)
             break
 

@@ -4,13 +4,14 @@ One side may hold as an array, rounded to float32, what the other computes on it
 """
 
 from collections.abc import Iterator
+from itertools import islice, product
 from typing import Any
 
 import numpy as np
 
 from ..compare import Fault, Session
 from ..machine import Machine
-from ..match import FLOAT32, difference, laid_out
+from ..match import FLOAT32, agree, difference, laid_out
 from ..model import Step, Trace
 from . import Proposal
 from .constant import constants, narrowed, replace_constant
@@ -29,11 +30,12 @@ def fixed(trace: Trace) -> set[int]:
     return set(trace.shapes) - moving
 
 
-def tables(session: Session, side: str, steps: list[Step]) -> dict[int, np.ndarray]:
-    """Fixed values of several numbers that these steps join to others."""
+def tables(session: Session, side: str, steps: list[Step], inside: bool = False) -> dict[int, np.ndarray]:
+    """Fixed values of several numbers that these steps join to others; and those that they make these of."""
     trace, machine = (session.traces[0], session.T) if side == "torch" else (session.traces[1], session.K)
     still = fixed(trace)
     edge = [v for s in steps if not still.issuperset(s.outputs) for v in s.inputs if v in still]
+    edge += [v for s in steps for v in s.outputs if inside and v in still]
     found = {v: machine.value(v) for v in dict.fromkeys(edge)}
     return {v: a for v, a in found.items() if a.dtype.kind == "f" and a.size > 1}
 
@@ -42,7 +44,7 @@ def pairs(fault: Fault) -> Iterator[tuple[int, np.ndarray, int, np.ndarray]]:
     """Tables of one size: torch's value, its numbers, and Keras's."""
     ours, theirs = regions(fault)
     there = tables(fault.session, "keras", theirs)
-    here = tables(fault.session, "torch", ours) if there else {}
+    here = tables(fault.session, "torch", ours, inside=True) if there else {}
     for target, actual in there.items():
         yield from ((v, a, target, actual) for v, a in here.items() if a.size == actual.size)
 
@@ -53,12 +55,17 @@ def propose(fault: Fault) -> Iterator[Proposal]:
 
 
 def replaced(fault: Fault) -> Iterator[Proposal]:
-    """torch's table as it is, where nothing simpler makes Keras's of it."""
+    """torch's table as it is, where nothing simpler makes Keras's of it; or all of several."""
+    session = fault.session
+    found: dict[int, list[tuple[int, np.ndarray, Step, Step]]] = {}
     for value, reference, target, actual in pairs(fault):
-        torch, keras = fault.session.T.origin(value), fault.session.K.origin(target)
+        torch, keras = session.T.origin(value), session.K.origin(target)
         if torch is None or keras is None or reference.squeeze().shape != actual.squeeze().shape:
             continue
         same = reference.reshape(actual.shape)
+        if agree(same, actual):
+            continue
+        found.setdefault(target, []).append((target, same, torch, keras))
         cause, mend = "constant", "compute the table as torch does"
         says = f"{torch.name} is another table than {keras.name} gives ({difference(same, actual).max_rel:.2g} apart)"
         if narrow := narrowed(same.ravel(), actual.ravel()):
@@ -66,6 +73,15 @@ def replaced(fault: Fault) -> Iterator[Proposal]:
             says = f"{keras.name} holds the table of torch's {torch.name} rounded to {narrow}"
         yield Proposal(cause, says, f"{mend}{quoted(keras)}",
                        lambda m, target=target, same=same: m.give(target, same), torch, keras)  # fmt: skip
+    for chosen in islice(product(*found.values()), 16 if len(found) > 1 else 0):
+        torch, keras = chosen[0][2:]
+        names = (
+            ", ".join(dict.fromkeys(steps)) for steps in ((t.name for *_, t, _ in chosen), (k.name for *_, k in chosen))
+        )
+        yield Proposal("constant", "{} are other tables than {} gives".format(*names),
+                       f"compute the tables as torch does{quoted(keras)}",
+                       lambda m, chosen=chosen: [m.give(target, same) for target, same, *_ in chosen],
+                       torch, keras)  # fmt: skip
 
 
 def _near(reference: np.ndarray, actual: np.ndarray) -> Any:
