@@ -1,5 +1,6 @@
 """The command line: exit statuses, and one sentence for bad input."""
 
+import errno
 import json
 import subprocess
 import sys
@@ -182,15 +183,32 @@ def test_bad_input_is_one_sentence_on_stderr_and_status_2_and_writes_nothing(lin
     assert (tmp_path / "old.xtrace").read_text() == "old"
 
 
-def test_a_fault_of_our_own_is_no_verdict_and_keeps_its_traceback(here, monkeypatch):
+@pytest.mark.parametrize(
+    ("error", "status", "last"),
+    [
+        (ZeroDivisionError("ours"), 70, "xconv: this is a fault of xconv's own"),
+        (MemoryError("447 GiB"), 2, "xconv: the memory of this machine does not suffice (447 GiB)"),
+        (OSError(errno.ENOSPC, "No space left on device"), 2, "xconv: No space left on device"),
+    ],
+)
+def test_no_crash_has_the_status_of_a_verdict_and_faults_of_our_own_keep_their_traceback(
+    error, status, last, here, monkeypatch
+):
     def crash():
-        raise ZeroDivisionError("ours")
+        raise error
 
     monkeypatch.setattr(cli, "app", crash)
     code, _, said = here("blocks")
-    assert code == 70
-    assert "Traceback" in said
-    assert said.strip().splitlines()[-1].startswith("xconv: this is a fault of xconv's own")
+    assert code == status
+    assert ("Traceback" in said) == (status == 70)
+    assert said.strip().splitlines()[-1].startswith(last)
+
+
+def test_a_reader_that_goes_away_is_no_verdict():
+    left = subprocess.Popen([sys.executable, "-m", "xconv", "blocks"], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    left.stdout.close()
+    assert left.wait(60) == 141
+    assert not left.stderr.read()
 
 
 def test_a_module_in_the_current_folder_is_found_by_its_name(tmp_path, monkeypatch):

@@ -3,11 +3,12 @@
 Exit status everywhere: 0 equal, 1 different, 3 unproven, 2 bad input or usage: one sentence, 70 a fault of our own.
 """
 
+import errno
 import sys
 import time
 import traceback
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -29,6 +30,7 @@ app = typer.Typer(
     epilog="Exit status: 0 equal, 1 different, 3 unproven, 2 bad input or usage, 70 a fault of xconv's own.",
 )
 FAULT = 70  # EX_SOFTWARE of sysexits.h: no status that a judgement has
+PIPE = 128 + 13  # what a shell tells of a program that SIGPIPE ended
 
 
 def _version(asked: bool) -> None:
@@ -154,13 +156,21 @@ def main() -> None:
     try:
         app()
     except XconvError as error:
-        print(f"xconv: {error}", file=sys.stderr)
-        raise SystemExit(2) from None
+        _leave(str(error))
     except MemoryError as error:
-        print(f"xconv: the memory of this machine does not suffice ({error}): give smaller inputs", file=sys.stderr)
-        raise SystemExit(2) from None
+        _leave(f"the memory of this machine does not suffice ({error}): give smaller inputs")
+    except SystemExit as left:
+        if isinstance(left.__context__, BrokenPipeError):  # for which typer has 1, a verdict
+            raise SystemExit(PIPE) from None
+        raise
     except Exception as error:
+        if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+            _leave(f"{error.strerror}: what was asked for could not be written")
         traceback.print_exception(error)
-        print("xconv: this is a fault of xconv's own and says nothing of your models; please report it with the lines "
-              "above", file=sys.stderr)  # fmt: skip
-        raise SystemExit(FAULT) from None
+        _leave("this is a fault of xconv's own and says nothing of your models; please report it with the lines above",
+               FAULT)  # fmt: skip
+
+
+def _leave(sentence: str, status: int = 2) -> NoReturn:
+    print(f"xconv: {sentence}", file=sys.stderr)
+    raise SystemExit(status) from None
