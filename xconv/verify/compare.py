@@ -210,7 +210,7 @@ def _alike(session: Session, step: Step, left: list[Call], others: list[Call]) -
 
     def fed_alike(step: Step, call: Call) -> bool:
         value, fed = first_input(session.K.steps[step.index]), first_input(call[1])
-        actual = _value(session.K, value) if value is not None else None
+        actual = session.K.attempt(value) if value is not None else None
         if actual is None or fed is None:
             return False
         return laid_out(session.t(fed), actual, channels(call[1])) is not None
@@ -259,21 +259,13 @@ def flat_move(session: Session, ks: Step) -> Callable[[np.ndarray], np.ndarray] 
     return lambda a: np.moveaxis(a.reshape(a.shape[0], *sizes), 1, -1).reshape(a.shape)
 
 
-def _value(machine: Machine, value: int) -> np.ndarray | None:
-    """A value, or None if the steps that lead to it cannot be run on what they are now given."""
-    try:
-        return machine.value(value)
-    except Exception:  # frameworks raise anything; the caller reports that the value cannot be computed
-        return None
-
-
 def _fed(session: Session, t: Holder, k: Holder, ts: Step, ks: Step, ours: int, theirs: int, meet) -> None:
     ours, _ = before_pads(session.T, ours)
     fed = theirs
     theirs, _ = before_pads(session.K, theirs)
     if session.settled.get(theirs) == ours or theirs in session.transfer.shifted:
         return
-    reference, actual = session.t(ours), _value(session.K, theirs)
+    reference, actual = session.t(ours), session.K.attempt(theirs)
     if actual is not None:
         move = flat_move(session, ks)
         if move is not None and agree(move(reference), actual):
@@ -301,11 +293,11 @@ def _fed(session: Session, t: Holder, k: Holder, ts: Step, ks: Step, ours: int, 
 
 def _before_border(session: Session, ts: Step, ours: int, theirs: int) -> int | None:
     """The Keras value that torch's is before its padding, where Keras joins a border of slices to it."""
-    reference, fed = session.t(ours), _value(session.K, theirs)
+    reference, fed = session.t(ours), session.K.attempt(theirs)
     if fed is None:
         return None
     for value in before_moves(session.K, theirs)[1:]:
-        actual = _value(session.K, value)
+        actual = session.K.attempt(value)
         wider = actual is not None and actual.shape[-1:] == fed.shape[-1:] and actual.size < fed.size
         if wider and actual is not None and laid_out(reference, actual, channels(ts)) is not None:
             return value
@@ -328,7 +320,7 @@ def _agrees(session: Session, ts: Step, ks: Step) -> bool:
     target = ks.outputs[0]
     if target in session.transfer.shifted or target in session.K._given:
         return False
-    actual = _value(session.K, target)
+    actual = session.K.attempt(target)
     return actual is not None and laid_out(session.t(ts.outputs[0]), actual, channels(ts)) is not None
 
 
@@ -336,7 +328,7 @@ def _gave(session: Session, t: Holder, k: Holder, ts: Step, ks: Step, meet) -> N
     target = ks.outputs[0]
     if target in session.transfer.shifted:
         return
-    actual = _value(session.K, target)
+    actual = session.K.attempt(target)
     reference = session.t(ts.outputs[0])
     if actual is not None and laid_out(reference, actual, channels(ts)) is not None:
         session.settled[target] = ts.outputs[0]
@@ -346,7 +338,7 @@ def _gave(session: Session, t: Holder, k: Holder, ts: Step, ks: Step, meet) -> N
     stop_k = {s.index for h in session.held("keras") for s in h.steps} - {ks.index}
     ours = downstream(session.T, ts.outputs, stop_t)
     theirs = downstream(session.K, ks.outputs, stop_k)
-    values = {v: _value(session.K, v) for v in theirs}
+    values = {v: session.K.attempt(v) for v in theirs}
     for o in ours:
         reference_o = session.t(o)
         for v, value in values.items():
@@ -401,7 +393,7 @@ def _outputs(session: Session, meet) -> None:
     for ours, theirs, _ in outputs_of(session):
         if theirs in session.settled and session.K.origin(theirs) is not None and theirs in session.K._given:
             continue
-        reference, actual = session.t(ours), _value(session.K, theirs)
+        reference, actual = session.t(ours), session.K.attempt(theirs)
         move = output_move(reference, actual, session.layout) if actual is not None else None
         if move is not None and actual is not None and agree(move(reference), actual, AGREE_OUTPUT):
             continue

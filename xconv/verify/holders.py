@@ -9,7 +9,7 @@ import numpy as np
 
 from ..carry import Leaf, carry_leaf
 from ..errors import TransferError
-from ..rules import AFFINE, Rule, patched, table
+from ..rules import AFFINE, BIAS, Rule, Slot, patched, table
 from .model import Step, Trace
 from .shapes import layouts
 from .trace.written import ADDS
@@ -179,7 +179,7 @@ def outline(holder: Holder) -> Leaf:
 
 def row_for(torch: Holder, keras: Holder) -> Rule | None:
     """The row of the table for two holders, or that of patches; None if their kinds have none."""
-    return _patches(torch, keras) or table().get((torch.kind, keras.kind))
+    return _patches(torch, keras) or _rows(torch, keras) or table().get((torch.kind, keras.kind))
 
 
 def _patches(torch: Holder, keras: Holder) -> Rule | None:
@@ -193,6 +193,15 @@ def _patches(torch: Holder, keras: Holder) -> Rule | None:
             rows, out = tuple(dense.weights[flat].shape)[:: 1 if side == "keras" else -1]
             if prod(sizes) > 1 and (rows, out) == (channels * prod(sizes), shape[-1 if side == "torch" else 0]):
                 return patched(channels, sizes, side)
+    return None
+
+
+def _rows(torch: Holder, keras: Holder) -> Rule | None:
+    """The row of a convolution over (steps, features) of one channel that spans all features: over steps alone."""
+    if (torch.kind, keras.kind) == ("Conv2d", "Conv1D") and {"weight"} <= set(torch.weights):
+        (o, i, k, c), kernel = torch.weights["weight"].shape, tuple(int(n) for n in keras.weights["kernel"].shape)
+        if i == 1 and kernel == (k, c, o):
+            return (Slot("weight", "o 1 k c", "kernel", "k c o"), BIAS)
     return None
 
 

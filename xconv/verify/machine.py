@@ -121,6 +121,13 @@ class Machine:
         """A value as an array."""
         return self._to(self.raw(value))
 
+    def attempt(self, value: int) -> np.ndarray | None:
+        """A value as an array, or None if the steps that lead to it cannot be run on what they are now given."""
+        try:
+            return self.value(value)
+        except Exception:  # frameworks raise anything; the caller reports that the value cannot be computed
+            return None
+
     def results(self) -> list[np.ndarray]:
         """The outputs."""
         return [self.value(v) for v in self.outputs]

@@ -44,9 +44,16 @@ def assembled(
         whole &= mode == "as-is"  # the user's own weights: layers that cannot be paired show in the outputs
         if mode == "as-is" and result.good:
             result.notes.append("layers without a partner were compared by what they do to the outputs alone")
+    homeless = mode != "as-is" and packed_otherwise(alignment, transfer, set(alone["torch"]), set(alone["keras"]))
     verdict = (
         Verdict.DIFFERENT if not result.good else Verdict.EQUIVALENT if whole and not result.blind else Verdict.UNPROVEN
     )
+    if homeless and not result.good and not all(d.confirmed for d in result.divergences):
+        verdict = Verdict.UNPROVEN
+        result.notes.insert(0, (
+            "weights without a known place on the other side keep the values that they had, which alone may part the "
+            "sides: carry them by your own code and compare with --weights as-is"
+        ))  # fmt: skip
     divergences, compared, notes = list(result.divergences), {}, list(result.notes)
     for (a, b, _), i in zip(outputs_of(result.session), range(9), strict=False):
         ours, theirs = result.session.traces[0].shapes[a], result.session.traces[1].shapes.get(b, ())
@@ -76,6 +83,23 @@ def assembled(
         seconds=seconds,
         peak_mib=round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
     )  # fmt: skip
+
+
+def packed_otherwise(alignment: Alignment, transfer: Transfer, torch: set[str], keras: set[str]) -> bool:
+    """Do both sides hold as many numbers in weights that could not be carried, in other shapes?"""
+    alone = (
+        [h for h in found if h.path in paths]
+        for found, paths in ((alignment.torch_alone, torch), (alignment.keras_alone, keras))
+    )
+    ours, theirs = (
+        sum(
+            int(np.prod(tuple(w.shape)))
+            for h in [*held, *(p[side] for p in transfer.parted)]
+            for w in h.weights.values()
+        )
+        for side, held in enumerate(alone)
+    )
+    return 0 < ours == theirs
 
 
 def placed(found: Divergence, traces: tuple[Trace, Trace]) -> Divergence:

@@ -28,6 +28,7 @@ class Transfer:
     refused: list[str] = field(default_factory=list)
     lost: dict[Holder, list[str]] = field(default_factory=dict)  # torch holder to weights that Keras has no room for
     shifted: set[int] = field(default_factory=set)  # Keras values that differ on purpose (a bias moved behind them)
+    parted: list[tuple[Holder, Holder]] = field(default_factory=list)  # pairs between which nothing could be carried
     handled: set[str] = field(default_factory=set)  # paths of layers without a partner that do no harm
     findings: list[Divergence] = field(default_factory=list)  # faults that the weights alone show
     orders: Orders = field(default_factory=dict)  # in how many orders of axes a weight would fit
@@ -128,6 +129,7 @@ class Carrier:
             except TransferError as error:
                 self.transfer.refused.append(str(error))
                 self.transfer.lost[t] = list(t.weights)
+                self.transfer.parted.append((t, k))
                 continue
             for name, array in new.items():
                 there.write(target.weights[name], array)

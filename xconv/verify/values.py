@@ -59,13 +59,11 @@ def _answers(side: Any, machine: Machine, holder: Holder) -> list[np.ndarray]:
 
 
 def _numbers(machine: Machine, value: int | None) -> np.ndarray | None:
-    """A value's numbers, wherever they lie; None if it cannot be run."""
+    """A value's numbers, wherever they lie; none if it cannot be run."""
     if value is None:
         return None
-    try:
-        return np.sort(machine.value(value), axis=None)
-    except Exception:  # frameworks raise anything where weights do not fit what they are fed
-        return np.empty(0)
+    found = machine.attempt(value)  # weights may not fit what they are fed
+    return np.empty(0) if found is None else np.sort(found, axis=None)
 
 
 def _same(a: np.ndarray, b: np.ndarray) -> bool:
