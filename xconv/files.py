@@ -76,4 +76,4 @@ def write(path: str | Path, text: str) -> None:
         XconvError: as `target`.
     """
     with replacing(path, force=True) as folder:
-        (folder / Path(path).name).write_text(text)
+        (folder / Path(path).name).write_text(text, encoding="utf-8")

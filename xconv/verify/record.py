@@ -18,6 +18,7 @@ import numpy as np
 
 from ..carry import Leaf
 from ..errors import TransferError, XconvError
+from ..files import replacing
 from ..rules import Rule, flattened
 from .align import align
 from .chance import same
@@ -180,9 +181,8 @@ def _save(
     arrays |= {f"x{i}": a for i, a in enumerate(xs)}
     buffer = io.BytesIO()
     np.savez_compressed(buffer, json=np.frombuffer(json.dumps(text).encode(), np.uint8), **arrays)
-    part = out.with_name(out.name + ".part")
-    part.write_bytes(buffer.getvalue())
-    part.replace(out)
+    with replacing(out, force=True) as folder:
+        (folder / out.name).write_bytes(buffer.getvalue())
 
 
 def _plain(settings: Mapping[str, Any]) -> dict[str, Any]:
