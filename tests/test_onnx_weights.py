@@ -146,3 +146,12 @@ def test_calibration_inputs_of_another_shape_or_kind_are_refused(trained, tmp_pa
     with pytest.raises(XconvError, match=r"calibration inputs are an \.npy file"):
         export(trained, tmp_path / "q.onnx", (2, 1, 8, 8), int8=tmp_path / "none.txt")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(("names", "sentence"), [({"a": "stem"}, "the file has no layer 'a'"),
+                                                 ({"stem": "b"}, "the model has no layer 'b'")])  # fmt: skip
+@pytest.mark.parametrize("target", [Torch, twin])
+def test_names_of_layers_that_are_not_there_are_refused(tmp_path, names, sentence, target):
+    out = export(Torch().eval(), tmp_path / "m.onnx", (2, 3, 6, 6), exact=False).path
+    with pytest.raises(TransferError, match=sentence):
+        fill(out, target(), names)
