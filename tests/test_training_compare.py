@@ -13,7 +13,7 @@ from xconv.errors import XconvError  # noqa: E402
 from xconv.frameworks import keras as K  # noqa: E402
 from xconv.frameworks import torch as T  # noqa: E402
 from xconv.rules import rule  # noqa: E402
-from xconv.verify import mistakes  # noqa: E402
+from xconv.verify import mistakes, verify  # noqa: E402
 from xconv.verify.holders import Holder  # noqa: E402
 from xconv.verify.precision.keras import lifted  # noqa: E402
 from xconv.verify.training.compare import Findings, compare_training  # noqa: E402
@@ -103,6 +103,28 @@ def test_an_optimizer_that_descends_from_the_frameworks_has_its_formula(word, ca
     found = compared(case, (ours, theirs)).divergences
     assert [d.cause for d in found if d.confirmed] == [d.cause for d in found] == causes
     assert all(d.remedy == "global_clipnorm=0.05" for d in found)
+
+
+class Reader(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.rnn, self.fc = torch.nn.GRU(3, 4, batch_first=True), torch.nn.Linear(4, 2)
+
+    def forward(self, x):
+        return self.fc(self.rnn(x)[1][0])
+
+
+def test_what_is_proven_of_an_optimizer_holds_for_a_gru_whose_two_biases_are_two_in_keras_too():
+    def ours(model):
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.8, nesterov=True)
+        return {"optimizer": optimizer, "loss": torch.nn.MSELoss()}
+
+    def theirs(model):
+        return {"optimizer": keras.optimizers.SGD(0.1, momentum=0.8), "loss": "mse"}
+
+    net = keras.Sequential([keras.Input((5, 3)), keras.layers.GRU(4), keras.layers.Dense(2)])
+    found = verify(Reader(), net, (4, 5, 3), training=(ours, theirs), probes=False).divergences
+    assert [(d.cause, d.confirmed) for d in found] == [("optimizer.nesterov", True)]
 
 
 def test_a_set_up_that_makes_no_sense_is_one_sentence():

@@ -58,6 +58,7 @@ class Comparison:
         self.divergences: list[Divergence] = []
         self.difference = Difference(sides.forward, sides.forward)
         self.runs: dict[str, Run] = {}
+        self.twice: set[Key] = set()  # weights of Keras for which torch has two that both move
 
     def compare(self) -> Findings:
         sides = self.sides
@@ -287,6 +288,7 @@ class Comparison:
         if not (wrong := differing(ours, theirs)):
             return False
         if twice := [k for k in wrong if sides.carry.twice(k) and np.allclose(ours[k], 2 * theirs[k])]:
+            self.twice = set(twice)
             path, name = twice[0]
             gap = Difference(float(np.abs(ours[path, name] - theirs[path, name]).max()), 1.0)
             self.add(
@@ -410,7 +412,7 @@ class Comparison:
             session.put_weights({k: w for k, w in held.items() if k not in weights})
             with session.open_gates() if mended.open_gates else nullcontext():
                 found = session.pull(inputs, g, trained)
-            found = {k: 2 * g if sides.carry.twice(k) else g for k, g in found.items()}
+            found = {k: 2 * g if k in self.twice else g for k, g in found.items()}
             weights = mover(weights, {k: found.get(k, np.zeros_like(w)) for k, w in weights.items()})
             session.put_weights({k: w for k, w in weights.items() if k in session.variables})
         left = away(session.weights(), sides.carry(self.runs["torch"].weights[-1]))[1]
