@@ -135,7 +135,13 @@ def _convolution(fault: Fault, t: Step, k: Step) -> Iterator[Proposal]:
 
             m.change(k.index, run=run, args=(Ref(base),), kwargs={})
 
-        return Proposal(cause, says, f"{remedy}{quoted(k)}", apply, evidence={"stride": (want.stride, have.stride)})
+        # An explicit padding is where it is mended, if nothing else is wrong and the layer itself pads nothing.
+        explicit = list(changes) == ["pads"] and before_k and k.settings.get("padding") == "valid"
+        at = before_k[-1] if explicit else k
+        return Proposal(
+            cause, says, f"{remedy}{quoted(at)}", apply, keras=at if explicit else None,
+            evidence={"stride": (want.stride, have.stride)},
+        )  # fmt: skip
 
     theirs = "by hand" if by_hand is not None else _padding(have)
     pads = (padding_cause(want, have), f"torch pads {_padding(want)}, Keras {theirs}", _remedy(want))
