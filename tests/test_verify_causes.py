@@ -196,3 +196,39 @@ def test_numbers_that_one_side_keeps_in_half_precision_are_told_as_that():
             return self.a(x * (0.5 - 0.5 * torch.cos(2 * torch.pi * n / 11)).reshape(1, 1, 1, 12))
 
     assert told(Ours(), net(Windowed(), L.Conv2D(4, 3))) == ["dtype.leak"]
+
+
+class Counted(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.words, self.places, self.last = nn.Embedding(9, 4), nn.Embedding(9, 4), nn.Linear(4, 3)
+
+    def forward(self, x):
+        return self.last(self.words(x) + self.places(torch.arange(2, 2 + x.shape[1])))
+
+
+class CountedFromNought(keras.Model):
+    def __init__(self):
+        super().__init__()
+        self.words, self.places, self.last = L.Embedding(9, 4), L.Embedding(9, 4), L.Dense(3)
+
+    def call(self, x):
+        return self.last(self.words(x) + self.places(np.arange(5)))
+
+
+def test_places_that_are_counted_from_elsewhere_are_shifted_indices():
+    report = verify(Counted(), CountedFromNought, inputs=np.arange(10).reshape(2, 5) % 9, probes=False)
+    assert [(d.cause, d.confirmed) for d in report.divergences] == [("embedding.offset", True)]
+    assert "add 2" in report.divergences[0].remedy
+
+
+class Mirrored(L.Layer):
+    def call(self, x):
+        return ops.pad(x, [(0, 0), (1, 1), (1, 1), (0, 0)], "symmetric")
+
+
+def test_an_explicit_padding_is_told_where_it_stands():
+    ours = nn.Sequential(nn.ReflectionPad2d(1), nn.Conv2d(3, 4, 3))
+    (found,) = verify(ours, net(Mirrored(name="mirror"), L.Conv2D(4, 3)), (2, 3, 12, 12), probes=False).divergences
+    assert (found.cause, found.confirmed, found.keras.path) == ("padding.mode", True, "mirror")
+    assert "ops.pad(x, [(0, 0), (1, 1)" in found.remedy
