@@ -109,7 +109,7 @@ def test_what_torch_exports_is_equivalent_with_normalisations_folded_in(files, e
 def test_what_keras_exports_is_equivalent_with_transposes_and_normalisations_taken_apart(files):
     report = verify(str(files["keras.export (tensorflow)"]), keras_net, SHAPE, probes=False)
     assert report.verdict == "equivalent"
-    assert report.output.max_rel < 2e-7  # the exporter has merged the normalisations into weights of float32
+    assert report.output.max_rel < 1e-13
     assert not any(report.unmatched.values())
 
 

@@ -179,15 +179,6 @@ class Case:
                 f"probe {probe}: rounding grows so much here that it parts the sides by {apart.max_rel:.1e}"
             )
             return found
-        alone = [*alignment.torch_alone, *alignment.keras_alone]
-        if self.mode == "as-is" and alone and apart.max_rel < MERGED and apart.max_rel <= (bound := self.kept(T, xs)):
-            self.allowed = bound
-            found = Result(session, apart, True, [])
-            found.notes.append(
-                f"the weights of {alone[0]} were merged into others in float32: the outputs are {apart.max_rel:.1e} "
-                f"apart, and up to {bound:.1e} is what float32 keeps of such weights"
-            )
-            return found
         chance: list[Any] = []
         if not same(self.torch.run(xs), T.results):
             chance = silence(session)
@@ -211,6 +202,14 @@ class Case:
             exact, good = self.outputs(T, lawful)
             if good:
                 return Result(lawful, exact, True, [])
+        alone = [*alignment.torch_alone, *alignment.keras_alone]
+        if self.mode == "as-is" and alone and apart.max_rel < MERGED and apart.max_rel <= (bound := self.kept(T, xs)):
+            self.allowed, found = bound, Result(session, apart, True, [])
+            found.notes.append(
+                f"the weights of {alone[0]} were merged into others in float32: the outputs are {apart.max_rel:.1e} "
+                f"apart, and up to {bound:.1e} is what float32 keeps of such weights"
+            )
+            return found
         found = Result(session, apart, False, merged([divergence(f) for f in doctor.found]))
         found.worst = worst(doctor.found[0].fault) if doctor.found else {}
         return opened(self, found, xs) if whole else found
