@@ -152,6 +152,38 @@ def Planes():
     return Model(image, layers.Dense(5, name="head")(layers.Flatten(name="flat")(x)))
 
 
+def Rows():
+    row = Input((8, 6))
+    found = [
+        layers.GlobalMaxPooling1D(name=f"max{k}")(layers.Conv1D(5, k, activation="relu", name=f"conv{k}")(row))
+        for k in (2, 3)
+    ]
+    return Model(row, layers.Dense(3, name="fc")(layers.Concatenate(name="both")(found)))
+
+
+class Retained(layers.Layer):
+    """The projections in an order of their own, their matrices with an axis for the heads."""
+
+    def __init__(self, decay, **kwargs):
+        super().__init__(**kwargs)
+        self.decay = decay
+
+    def build(self, shape):
+        self.projections = [self.add_weight(shape=(shape[-1], 3, 4), name=f"p{k}") for k in range(3)]
+
+    def call(self, x):
+        key, query, value = (ops.einsum("btd,dhe->bthe", x, p) for p in self.projections)
+        far = np.arange(x.shape[1])[:, None] - np.arange(x.shape[1])
+        decay = ops.cast(np.where(far >= 0, self.decay ** np.abs(far), 0.0), x.dtype)
+        mixed = ops.einsum("bqhe,bkhe->bhqk", query, key) * decay / 2
+        return ops.reshape(ops.einsum("bhqk,bkhe->bqhe", mixed, value), (-1, x.shape[1], x.shape[2]))
+
+
+def Retention(decay=0.9):
+    row = Input((7, 12))
+    return Model(row, layers.Dense(2, name="out")(Retained(decay, name="retained")(row)))
+
+
 def Branches():
     image = Input((8, 9, 4))
     x = layers.Conv2D(4, 3, padding="same", activation="relu", name="merged")(image)

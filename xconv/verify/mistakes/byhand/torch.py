@@ -137,6 +137,38 @@ class Planes(nn.Module):
         return self.head(F.relu(self.up(F.pad(self.depth(x), (0, 1, 1, 0)))).flatten(1))
 
 
+class Rows(nn.Module):
+    """Convolutions over rows of features, as two-dimensional ones of one channel (Kim 2014)."""
+
+    def __init__(self):
+        super().__init__()
+        self.convs = nn.ModuleList(nn.Conv2d(1, 5, (k, 6)) for k in (2, 3))
+        self.fc = nn.Linear(10, 3)
+
+    def forward(self, x):
+        found = [F.relu(conv(x.unsqueeze(1))).squeeze(3).amax(2) for conv in self.convs]
+        return self.fc(torch.cat(found, 1))
+
+
+class Retention(nn.Module):
+    """Attention without a softmax, whose three projections nothing but their use tells apart (RetNet)."""
+
+    def __init__(self):
+        super().__init__()
+        self.query, self.key, self.value = (nn.Linear(12, 12, bias=False) for _ in range(3))
+        self.out = nn.Linear(12, 2)
+
+    def forward(self, x):
+        def heads(z):
+            return z.view(x.shape[0], x.shape[1], 3, 4).transpose(1, 2)
+
+        scores = heads(self.query(x)) @ heads(self.key(x)).transpose(-1, -2) / 2
+        far = torch.arange(x.shape[1], dtype=x.dtype)
+        decay = torch.where(far[:, None] >= far, 0.9 ** (far[:, None] - far).abs(), 0.0)
+        mixed = (scores * decay) @ heads(self.value(x))
+        return self.out(mixed.transpose(1, 2).flatten(2))
+
+
 class Branches(nn.Module):
     """Three branches that inference can do as one convolution (RepVGG)."""
 

@@ -11,6 +11,8 @@ NETS = {
     "Cells": Net(((2, 6, 5),), layout="same"),
     "First": Net(((2, 3, 4, 4),), layout="same"),
     "Branches": Net(((2, 4, 8, 9),)),
+    "Rows": Net(((2, 8, 6),), layout="same"),
+    "Retention": Net(((2, 7, 12),), layout="same"),
     "Planes": Net(((2, 3, 20, 30),), layout="same"),
 }
 
@@ -24,6 +26,8 @@ CASES = [
     Case("function_norm_epsilon", "Frozen", "norm.epsilon", keras={"epsilon": 1e-3}, at=("conv2", "bn2 two")),
     Case("stacked_cells", "Cells"),
     Case("channels_first_throughout", "Planes"),
+    Case("rows_of_features", "Rows"),
+    Case("projections_in_another_order", "Retention", note="what they do tells which is which"),
     Case("flatten_left_channels_last", "First", keras={"permuted": False}, note="the kernel behind it is permuted"),
     Case("tied_by_function", "Tied", note="the decoder's matrices are the encoder's, transposed by either side"),
     Case("token_matrix_by_einsum", "Tokens", note="and a convolution as a sum over its taps"),
