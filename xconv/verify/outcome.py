@@ -48,7 +48,11 @@ def assembled(
     verdict = (
         Verdict.DIFFERENT if not result.good else Verdict.EQUIVALENT if whole and not result.blind else Verdict.UNPROVEN
     )
-    if homeless and not result.good and not all(d.confirmed for d in result.divergences):
+    bare = any(
+        h.kind == "weight" for _, found, _ in both for h in found if h.path in (*alone["torch"], *alone["keras"])
+    )
+    # A remedy puts in what torch computes, its weights included: where a bare tensor lacks them, that proves nothing.
+    if homeless and not result.good and (bare or not all(d.confirmed for d in result.divergences)):
         verdict = Verdict.UNPROVEN
         result.notes.insert(0, (
             "weights without a known place on the other side keep the values that they had, which alone may part the "
