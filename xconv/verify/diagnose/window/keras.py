@@ -135,8 +135,8 @@ def _convolution(fault: Fault, t: Step, k: Step) -> Iterator[Proposal]:
 
             m.change(k.index, run=run, args=(Ref(base),), kwargs={})
 
-        # An explicit padding is where it is mended, if nothing else is wrong and the layer itself pads nothing.
-        explicit = list(changes) == ["pads"] and before_k and k.settings.get("padding") == "valid"
+        # A padding that both sides have in front of the layer is told where it stands.
+        explicit = list(changes) == ["pads"] and before_t and before_k and k.settings.get("padding") == "valid"
         at = before_k[-1] if explicit else k
         return Proposal(
             cause, says, f"{remedy}{quoted(at)}", apply, keras=at if explicit else None,
