@@ -111,6 +111,22 @@ NETS = {
 }  # fmt: skip
 
 
+def settle(model: Any) -> None:
+    """Let each batch normalisation's statistics be those of what it is given, as training would."""
+    import torch
+
+    norms = [module for module in model.modules() if isinstance(module, torch.nn.BatchNorm2d)]
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.train()
+        norm.momentum = 1.0
+    with torch.no_grad():
+        model(torch.randn(8, 3, 64, 64, generator=torch.Generator().manual_seed(0)))
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.eval()
+        norm.momentum = momentum
+
+
 def torch_side(net: Net, planted: bool, fresh: bool) -> Any:
     """The torch model with random statistics, biases and scales, as a trained one has; `fresh` leaves them neutral."""
     import torch
@@ -125,6 +141,8 @@ def torch_side(net: Net, planted: bool, fresh: bool) -> Any:
         unscaled = "inception" in file and path.endswith("bn.weight")  # Keras's has none
         if tensor.is_floating_point() and constant(tensor.numpy()) and not unscaled:
             tensor.copy_(torch.from_numpy(lively(path, tensor.numpy(), rng)))
+    if "efficientnet" in file and not fresh:  # else nothing of the input arrives at its end
+        settle(model)
     for fault in net.faults if planted else ():
         owner = model.get_submodule(fault.path)
         setattr(owner, fault.name, fault.value(getattr(owner, fault.name)))
