@@ -65,8 +65,13 @@ def transfer(
 
 
 def _finite(array: np.ndarray) -> bool:
-    """Does it hold neither NaN nor infinity? A finite sum says so without room for an answer of each number."""
-    return array.dtype.kind in "iub" or bool(np.isfinite(array.sum(dtype="float64")) or np.isfinite(array).all())
+    """Does it hold neither NaN nor infinity? A finite sum of squares says so at a copy's pace."""
+    if array.dtype in (np.float32, np.float64):
+        flat = array.ravel(order="K")
+        with np.errstate(over="ignore", invalid="ignore"):
+            if np.isfinite(np.dot(flat, flat)):
+                return True
+    return array.dtype.kind in "iub" or bool(np.isfinite(array).all())
 
 
 def fits(source: Leaf, target: Leaf, side: str) -> bool:
