@@ -27,7 +27,8 @@ def to_numpy(tensor: Any) -> np.ndarray:
     if keras.backend.backend() == "torch":
         from .torch import to_numpy as torch_to_numpy
 
-        return torch_to_numpy(getattr(tensor, "value", tensor))
+        value = getattr(tensor, "value", tensor)
+        return np.asarray(value) if isinstance(value, np.ndarray | np.generic) else torch_to_numpy(value)
     return np.asarray(keras.ops.convert_to_numpy(tensor))
 
 
