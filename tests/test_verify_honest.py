@@ -67,8 +67,8 @@ def test_a_batch_of_one_that_squeeze_drops_is_told_as_that(batch, probe):
 
 
 def test_what_agrees_already_is_mended_by_nothing():
-    from xconv.verify.compare import Fault
     from xconv.verify.diagnose import Doctor
+    from xconv.verify.session import Fault
 
     class Session:
         K = None
@@ -81,7 +81,7 @@ def test_what_agrees_already_is_mended_by_nothing():
 def test_where_there_is_only_nan_nothing_is_mended():
     from types import SimpleNamespace
 
-    from xconv.verify.compare import Fault
+    from xconv.verify.session import Fault
 
     nan = np.full(3, np.nan)
     fault = Fault(None, "between", 0, nan, np.ones(3), 0)

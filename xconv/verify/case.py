@@ -13,7 +13,7 @@ from ..errors import XconvError
 from .align import Alignment, align
 from .bundle import turnings
 from .chance import same, silence, silence_constants
-from .compare import Fault, Session, outputs_of, unlike, walk
+from .compare import outputs_of, unlike, walk
 from .diagnose import Doctor, divergence, merged
 from .exchange import exchanged, regrouped, turned
 from .fold import twins
@@ -22,6 +22,7 @@ from .match import AGREE_OUTPUT, difference, output_move
 from .model import Difference, Trace
 from .opening import opened
 from .result import Result
+from .session import Fault, Session
 from .sides import Side
 from .transfer import Orders, Transfer, carry_all
 from .values import matched

@@ -5,11 +5,11 @@ from typing import Any
 
 import numpy as np
 
-from .compare import Session
 from .diagnose import code, place
 from .machine import Machine
 from .match import difference
 from .model import Difference, Divergence, Ref, Step, Trace
+from .session import Session
 from .trace.recorder import mapped
 
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from .compare import Session
 from .match import channels, difference, expect
+from .session import Session
 
 SAMPLE = 4096  # numbers of one answer
 

@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 
 from .align import Alignment
-from .compare import Session, outputs_of
+from .compare import outputs_of
 from .holders import Holder
 from .model import Divergence, Place, Report, Trace, Verdict
 from .result import Result
+from .session import Session
 from .transfer import Transfer
 
 

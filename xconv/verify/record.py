@@ -22,7 +22,6 @@ from ..files import replacing
 from ..rules import Rule, flattened
 from .align import align
 from .chance import same
-from .compare import PADS
 from .diagnose import last, place
 from .holders import Holder, carry_part, holders, row_for
 from .inputs import draw, keras_layouts
@@ -30,6 +29,7 @@ from .match import AGREE_OUTPUT, channels, difference, laid_out, output_move, sc
 from .model import Depth, Difference, Divergence, Ref, Report, Step, Trace, Verdict
 from .outcome import graph
 from .result import Life
+from .session import PADS
 from .transfer import flat_before
 
 VERSION = 1

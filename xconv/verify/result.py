@@ -5,10 +5,10 @@ from typing import Any
 
 import numpy as np
 
-from .compare import Session
 from .exchange import structure
 from .match import AGREE, difference
 from .model import Depth, Difference, Divergence
+from .session import Session
 
 NARROW = 1500 * 2.0**-24  # sums of so many terms in float32
 

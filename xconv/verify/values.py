@@ -15,10 +15,10 @@ import numpy as np
 
 from ..errors import TransferError
 from .align import Alignment
-from .compare import before_pads, first_input
 from .holders import Holder, compatible, outline
 from .machine import Machine
 from .model import Step
+from .session import before_pads, first_input
 from .transfer import Carrier, flat_before
 
 NEAR = 1e-5  # of the largest magnitude: constants that a side rounds to float32 stay far below, wrong weights do not

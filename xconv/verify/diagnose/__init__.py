@@ -7,10 +7,10 @@ from importlib import import_module
 from typing import Any
 
 from ..causes import meaning
-from ..compare import Fault, Session
 from ..machine import Machine
 from ..match import AGREE_OUTPUT, laid_out
 from ..model import Difference, Divergence, Place, Step
+from ..session import Fault, Session
 
 FAMILIES = (
     "weights",

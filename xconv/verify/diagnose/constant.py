@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from ..compare import Fault
 from ..machine import Machine
 from ..model import Ref, Step
+from ..session import Fault
 from ..sorts import sort
 from ..trace.recorder import mapped
 from . import Proposal

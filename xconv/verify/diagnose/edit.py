@@ -3,9 +3,9 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ..compare import Fault, before_pads, first_input
 from ..machine import Machine
 from ..model import Ref, Step
+from ..session import Fault, before_pads, first_input
 from ..trace.recorder import mapped
 
 

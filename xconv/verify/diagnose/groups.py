@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from ..compare import Fault, before_pads, first_input
 from ..holders import Holder
 from ..machine import Machine
 from ..match import agree, scrambled
 from ..model import Step
+from ..session import Fault, before_pads, first_input
 from ..sides import Side
 from ..split import Split, joined
 from . import Proposal

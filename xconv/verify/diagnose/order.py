@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 from dataclasses import replace
 
-from ..compare import Fault
 from ..machine import Machine
 from ..match import channels, laid_out
 from ..model import Ref, Step
+from ..session import Fault
 from ..sorts import sort
 from ..trace.recorder import mapped
 from . import Proposal

@@ -2,8 +2,8 @@
 
 from math import prod
 
-from ..compare import Fault
 from ..model import Step, Trace
+from ..session import Fault
 from . import Proposal
 from .edit import quoted
 

@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from ..compare import Fault, Session
 from ..holders import Holder
 from ..match import Move, laid_out, moves
 from ..model import Ref, Step
+from ..session import Fault, Session
 from ..sorts import QUIET, sort
 from . import Proposal
 from .edit import after, define, quoted, regions, sources

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from ..compare import Fault, Session
 from ..machine import Machine
 from ..match import FLOAT32, agree, difference, laid_out
 from ..model import Step, Trace
+from ..session import Fault, Session
 from . import Proposal
 from .constant import constants, narrowed, replace_constant
 from .edit import quoted, regions

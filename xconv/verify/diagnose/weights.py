@@ -8,11 +8,11 @@ import numpy as np
 
 from ...carry import Leaf
 from ...errors import TransferError
-from ..compare import Fault
 from ..holders import carry_part, leaf, row_for
 from ..machine import Machine
 from ..match import agree, scrambled
 from ..model import Step
+from ..session import Fault
 from . import Proposal
 from .edit import define, quoted
 

@@ -5,10 +5,11 @@ from itertools import combinations, permutations
 
 import numpy as np
 
-from ..compare import Fault, first_input, outputs_of
+from ..compare import outputs_of
 from ..machine import Machine
 from ..match import agree, laid_out
 from ..model import Ref, Step, Trace
+from ..session import Fault, first_input
 from ..sorts import sort
 from ..trace.recorder import mapped
 from . import Proposal

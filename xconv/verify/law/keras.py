@@ -11,7 +11,6 @@ import keras
 import numpy as np
 
 from ...frameworks.keras import from_numpy, to_numpy
-from ..compare import Session
 from ..diagnose.activation.describe import keras_act
 from ..diagnose.norm.formula import keras_norm
 from ..load.keras import weights_of
@@ -19,6 +18,7 @@ from ..machine import Machine
 from ..match import FLOAT32, agree, difference
 from ..model import Ref, Step
 from ..native.keras import ACTIVATIONS, constant, resample
+from ..session import Session
 from ..trace.watch.keras import meanwhile
 
 _SOFT = frozenset({"leaky_relu", "gelu", "elu", "celu", "selu", "hardsigmoid", "hardswish", "relu", "softplus"})

@@ -4,11 +4,11 @@ from collections.abc import Iterator
 from typing import Any
 
 from ....frameworks.keras import to_numpy
-from ...compare import Fault
 from ...machine import Machine
 from ...match import agree
 from ...model import Step
 from ...native.keras import ACTIVATIONS
+from ...session import Fault
 from .. import Proposal
 from ..constant import offered
 from ..edit import after, define, quoted, regions, sources

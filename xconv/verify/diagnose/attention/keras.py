@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 
 from ....frameworks.keras import from_numpy, to_numpy
-from ...compare import Fault
 from ...model import Ref, Step
+from ...session import Fault
 from .. import Proposal
 from ..constant import offered
 from ..edit import after, define, quoted, regions

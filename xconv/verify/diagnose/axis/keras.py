@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from ....frameworks.keras import from_numpy, to_numpy
-from ...compare import Fault
 from ...machine import Machine
 from ...model import Ref, Step
+from ...session import Fault
 from .. import Proposal
 from ..edit import define, quoted, regions
 

@@ -6,8 +6,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from ...compare import Fault
 from ...holders import carry_part, leaf, row_for
+from ...session import Fault
 from .. import Proposal
 from ..edit import quoted, regions
 

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from ....frameworks.keras import from_numpy, to_numpy
-from ...compare import Fault
 from ...match import FLOAT32
 from ...model import Step
+from ...session import Fault
 from .. import Proposal
 from ..constant import constants, offered
 from ..edit import define, quoted, regions, sources

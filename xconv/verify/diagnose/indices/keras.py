@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from ....frameworks.keras import from_numpy, to_numpy
-from ...compare import Fault, first_input
+from ...session import Fault, first_input
 from .. import Proposal
 from ..edit import quoted
 

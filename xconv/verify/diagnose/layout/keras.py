@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from ....frameworks.keras import from_numpy, to_numpy
-from ...compare import Fault
 from ...match import agree, moves, scrambled
 from ...model import Step
+from ...session import Fault
 from .. import Proposal
 from ..edit import after, define, quoted, regions, sources
 

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 
 from ....frameworks.keras import from_numpy, to_numpy
-from ...compare import Fault, first_input
 from ...holders import NORMS, Holder
 from ...match import agree, channels, expect, laid_out
 from ...model import Step
+from ...session import Fault, first_input
 from ...sides import Side
 from .. import Proposal
 from ..constant import offered

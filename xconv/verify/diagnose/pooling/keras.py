@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 
 from ....frameworks.keras import from_numpy, to_numpy
-from ...compare import Fault
 from ...machine import Machine
 from ...model import Step
 from ...native.keras import pad
 from ...native.keras import window as pooled
+from ...session import Fault
 from .. import Proposal
 from ..edit import define, quoted, regions, unpadded
 from ..window.settings import Window, keras_window, over, padding_cause, spoken, torch_window

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from ....frameworks.keras import from_numpy, to_numpy
-from ...compare import Fault
+from ...session import Fault
 from .. import Proposal
 from ..edit import define, quoted
 

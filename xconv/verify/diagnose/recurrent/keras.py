@@ -11,11 +11,11 @@ from ....carry import Leaf
 from ....errors import TransferError
 from ....frameworks.keras import from_numpy, to_numpy
 from ....rules import rule
-from ...compare import Fault
 from ...holders import carry_part
 from ...load.keras import weights_of
 from ...machine import Machine
 from ...model import Ref, Step
+from ...session import Fault
 from ...sorts import sort
 from .. import Proposal
 from ..edit import define, quoted, regions, sources

@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from ...compare import Fault, first_input
 from ...model import Step
 from ...native.keras import resample
+from ...session import Fault, first_input
 from .. import Proposal
 from ..edit import define, quoted, regions
 from .torch import matrices, settings

@@ -10,11 +10,11 @@ from keras import ops
 
 from ....frameworks.keras import from_numpy, to_numpy
 from ....geometry import per_axis
-from ...compare import Fault
 from ...machine import Machine
 from ...match import laid_out
 from ...model import Ref, Step
 from ...native.keras import pad
+from ...session import Fault
 from .. import Proposal
 from ..edit import quoted, unpadded
 from .settings import Border, Window, cropped, keras_window, over, padding_cause, resolved, spoken, torch_window

@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 
 from .....frameworks.keras import from_numpy, to_numpy
-from ....compare import Fault, first_input
 from ....match import channels, expect, laid_out
 from ....model import Step
+from ....session import Fault, first_input
 from ... import Proposal
 from ...edit import define, quoted, sources
 from ..formula import axes_of, marks, permutation, plain

@@ -1,10 +1,10 @@
 """Do running statistics move by the same share in training? torch names the new's share, Keras the old's."""
 
 from .....frameworks.keras import from_numpy, to_numpy
-from ....compare import Session
 from ....holders import Holder
 from ....match import agree, difference
 from ....model import Divergence
+from ....session import Session
 from ... import place
 from ...edit import quoted
 
