@@ -59,10 +59,11 @@ def sum_lengths(weights: Iterable[Leaf], shape: Sequence[int]) -> tuple[int, int
 
 def moved(leaf: Leaf, relative: float, rng: np.random.Generator) -> Leaf:
     """Every number moved up or down by `relative` of itself."""
-    return replace(leaf, weights={n: _moved(a, relative, rng) for n, a in leaf.weights.items()})
+    return replace(leaf, weights={n: nudged(a, relative, rng) for n, a in leaf.weights.items()})
 
 
-def _moved(array: np.ndarray, relative: float, rng: np.random.Generator) -> np.ndarray:
+def nudged(array: np.ndarray, relative: float, rng: np.random.Generator) -> np.ndarray:
+    """Each number moved up or down by `relative` of itself."""
     return array * (1 + relative * rng.choice([-1.0, 1.0], array.shape))
 
 
@@ -87,8 +88,8 @@ def movements(
     moves: dict[str, list[float]] = {name: [] for name in exact}
     for draw in range(DRAWS):
         rng = np.random.default_rng(draw)
-        with within(partial(_moved, relative=step, rng=rng)):
-            there = answer([moved(leaf, step, rng) for leaf in weights], [_moved(x, step, rng) for x in inputs])
+        with within(partial(nudged, relative=step, rng=rng)):
+            there = answer([moved(leaf, step, rng) for leaf in weights], [nudged(x, step, rng) for x in inputs])
         for name, array in exact.items():
             moves[name].append(float(np.abs(there[name] - array).max(initial=0)))
     return {

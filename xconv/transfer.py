@@ -5,11 +5,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from . import features
 from .callable import callable_module
 from .carry import Leaf, Leaves, carry_leaf, hollow, rule_for
+from .data import finite
 from .errors import TransferError, XconvError, need
 from .files import replacing
 from .frameworks import door, side_of
@@ -59,19 +58,9 @@ def transfer(
     doors[1].load(dst, [
         features.carried(source[a], target[b], sides[0], orders.get(a if forth else b)) for a, b in pairs.items()
     ])  # fmt: skip
-    if sick := [f"{leaf}.{name}" for leaf in source.values() for name, a in leaf.weights.items() if not _finite(a)]:
+    if sick := [f"{leaf}.{name}" for leaf in source.values() for name, a in leaf.weights.items() if not finite(a)]:
         warnings.warn(f"{', '.join(sick[:3])} of the source held NaN or infinity, and was copied so", stacklevel=2)
     return pairs
-
-
-def _finite(array: np.ndarray) -> bool:
-    """Does it hold neither NaN nor infinity? A finite sum of squares says so at a copy's pace."""
-    if array.dtype in (np.float32, np.float64):
-        flat = array.ravel(order="K")
-        with np.errstate(over="ignore", invalid="ignore"):
-            if np.isfinite(np.dot(flat, flat)):
-                return True
-    return array.dtype.kind in "iub" or bool(np.isfinite(array).all())
 
 
 def fits(source: Leaf, target: Leaf, side: str) -> bool:

@@ -12,6 +12,7 @@ from ..errors import XconvError, need
 from ..quiet import hush
 
 NAMES = ("keras", "torch")  # Keras first: on its torch backend a Keras model is an nn.Module too
+SAID = {"keras": "Keras", "torch": "torch"}  # in a sentence
 
 
 def door(name: str) -> ModuleType:

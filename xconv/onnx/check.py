@@ -17,6 +17,7 @@ import onnx
 from onnx import numpy_helper
 
 from ..bounds import UNIT_ROUNDOFF
+from ..data import finite
 from ..draw import numbers
 from ..errors import XconvError, first_line
 from .runtimes import Runtime, RuntimeFault
@@ -120,11 +121,6 @@ def distance(actual: Sequence[np.ndarray], expected: Sequence[np.ndarray]) -> fl
         scale = np.abs(e[np.isfinite(e)]).max(initial=0.0) or 1.0
         found = max(found, float(gap.max() / scale)) if np.isfinite(gap).all() else float("inf")
     return found
-
-
-def finite(array: np.ndarray) -> bool:
-    """Does it hold neither NaN nor infinity?"""
-    return array.dtype.kind in "iub" or bool(np.isfinite(array.astype("float64")).all())
 
 
 def not_finite(model: onnx.ModelProto) -> str:

@@ -13,7 +13,7 @@ from .. import features
 from ..carry import Leaf, Leaves, carry_leaf
 from ..errors import TransferError, XconvError
 from ..features.onnx import look as seen_in_file
-from ..frameworks import door, side_of
+from ..frameworks import SAID, door, side_of
 from ..rules import table
 from . import files
 
@@ -203,7 +203,7 @@ def orders_for(
         theirs = look(target, list(asked.values()), _inputs(model))
     ours = seen_in_file(model, asked)
     seen = {here: (ours[here], theirs[there]) for here, there in asked.items()}
-    return features.told(seen, kinds, ("the file", side.capitalize() if side == "keras" else side), side == "torch")
+    return features.told(seen, kinds, ("the file", SAID[side]), side == "torch")
 
 
 def _inputs(model: onnx.ModelProto) -> list[np.ndarray]:

@@ -12,7 +12,7 @@ from difflib import SequenceMatcher
 from ..carry import Leaf
 from ..errors import XconvError, one_of
 from .bundle import Bundle, bundles
-from .holders import Holder, compatible
+from .holders import Holder, compatible, outline
 from .model import Trace
 from .sorts import QUIET, sort
 from .split import Split, behind, splits
@@ -196,21 +196,25 @@ def align(
     keras: Trace,
     torch_holders: Sequence[Holder],
     keras_holders: Sequence[Holder],
-    torch_leaves: Sequence[Leaf],
-    keras_leaves: Sequence[Leaf],
     names: Mapping[str, str] | None = None,
+    leaves: tuple[Sequence[Leaf], Sequence[Leaf]] | None = None,
 ) -> Alignment:
     """Pair the holders of both sides.
+
+    Args:
+        names: torch path to Keras path of layers that belong together.
+        leaves: of both sides' holders, where these are of records.
 
     Raises:
         XconvError: if `names` speaks of layers that are not there.
     """
     given = _given(torch_holders, keras_holders, names or {})
+    ours, theirs = leaves or ([outline(h) for h in torch_holders], [outline(h) for h in keras_holders])
     fit = {
         (i, j)
         for i, t in enumerate(torch_holders)
         for j, k in enumerate(keras_holders)
-        if compatible(t, k, torch_leaves[i], keras_leaves[j])
+        if compatible(t, k, ours[i], theirs[j])
     }
     maps_t = [i for i, h in enumerate(torch_holders) if h.family == "map"]
     maps_k = [j for j, h in enumerate(keras_holders) if h.family == "map"]

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..bounds import CONFIDENCE, DRAWS, ELEMENTWISE, gamma
+from ..bounds import CONFIDENCE, DRAWS, ELEMENTWISE, gamma, nudged
 from ..errors import XconvError
 from .align import Alignment, align
 from .bundle import turnings
@@ -17,8 +17,8 @@ from .compare import outputs_of, unlike, walk
 from .diagnose import Doctor, divergence, merged
 from .exchange import exchanged, regrouped, turned
 from .fold import twins
-from .holders import holders, outline
-from .match import AGREE_OUTPUT, difference, output_move
+from .holders import holders
+from .match import AGREE_OUTPUT, difference, output_difference
 from .model import Difference, Trace
 from .opening import opened
 from .result import Result
@@ -53,10 +53,10 @@ class Case:
         known = self.names
         if self.torch.file or self.keras.file:
             known = {**twins(ts, ks, self.torch, self.keras, self.mode == "as-is"), **known}
-        found = align(T, K, ts, ks, [outline(h) for h in ts], [outline(h) for h in ks], known)
+        found = align(T, K, ts, ks, known)
         if groups := groups_alone(found):  # what one side keeps together the other may not
             ts, ks = holders(T, self.torch.weights_of, groups), holders(K, self.keras.weights_of, groups)
-            other = align(T, K, ts, ks, [outline(h) for h in ts], [outline(h) for h in ks], known)
+            other = align(T, K, ts, ks, known)
             found = min(found, other, key=tensors_alone)
         if not found.bundles or self.mode == "as-is":
             return found, self.carry(found, T, K)
@@ -233,7 +233,7 @@ class Case:
         for draw in range(DRAWS):
             rng = np.random.default_rng(draw)
             for tensor, array in zip(held, before, strict=True):
-                self.torch.write(tensor, array * (1 + most * rng.choice([-1.0, 1.0], array.shape)))
+                self.torch.write(tensor, nudged(array, most, rng))
             moves.append(self.apart(list(T.results), self.torch.run(xs)).max_rel)
         for tensor, array in zip(held, before, strict=True):
             self.torch.write(tensor, array)
@@ -243,9 +243,7 @@ class Case:
         """The largest difference of outputs; of surplus ones it says nothing."""
         found = Difference(0.0, 0.0)
         for a, b in zip(ours, theirs, strict=False):
-            move = output_move(a, b, self.layout)
-            apart = difference(move(a), b) if move is not None else Difference(float("inf"), float("inf"))
-            found = max(found, apart, key=lambda d: d.max_rel)
+            found = max(found, output_difference(a, b, self.layout), key=lambda d: d.max_rel)
         return found
 
     def agree(self, ours: list[np.ndarray], theirs: list[np.ndarray]) -> bool:

@@ -7,7 +7,7 @@ from math import prod
 from typing import Any
 
 from .align import Alignment, align
-from .holders import holders, outline
+from .holders import holders
 from .model import Trace
 from .sides import Side
 from .transfer import Orders
@@ -66,7 +66,7 @@ def anew(alignment: Alignment, T: Trace, K: Trace, torch: Side, keras: Side) -> 
     ts, ks = holders(T, torch.weights_of), holders(K, keras.weights_of)
     ours, theirs = {h.path for h in ts}, {h.path for h in ks}
     known = {t.path: k.path for t, k in alignment.pairs if t.path in ours and k.path in theirs}
-    return align(T, K, ts, ks, [outline(h) for h in ts], [outline(h) for h in ks], known)
+    return align(T, K, ts, ks, known)
 
 
 def rebound(alignment: Alignment, T: Trace, K: Trace) -> Alignment:

@@ -1,6 +1,6 @@
 """The steps that hold weights: one holder for each layer, however often it is called."""
 
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass, field, replace
 from math import prod
 from typing import Any
@@ -144,19 +144,16 @@ def _added_to(trace: Trace, value: int, weights: set[int]) -> bool:
                 value = step.outputs[0]
                 continue
             other = next((v for v in step.inputs if v != value), value)
-            while (maker := trace.producer(other)) is not None and len(maker.inputs) == 1:
-                other = maker.inputs[0]
-            return (
-                step.kind in ADDS and maker is not None and not weights.isdisjoint(_behind_views(trace, maker.inputs))
-            )
+            maker = trace.producer(_viewed(trace, other))
+            return step.kind in ADDS and maker is not None and any(_viewed(trace, v) in weights for v in maker.inputs)
     return False
 
 
-def _behind_views(trace: Trace, values: Iterable[int]) -> Iterator[int]:
-    for value in values:
-        while (maker := trace.producer(value)) is not None and len(maker.inputs) == 1:
-            value = maker.inputs[0]
-        yield value
+def _viewed(trace: Trace, value: int) -> int:
+    """What a value is a view of, by steps of one input."""
+    while (maker := trace.producer(value)) is not None and len(maker.inputs) == 1:
+        value = maker.inputs[0]
+    return value
 
 
 def _statistic(name: str) -> bool:
@@ -198,7 +195,7 @@ def _patches(torch: Holder, keras: Holder) -> Rule | None:
 
 def _rows(torch: Holder, keras: Holder) -> Rule | None:
     """The row of a convolution over (steps, features) of one channel that spans all features: over steps alone."""
-    if (torch.kind, keras.kind) == ("Conv2d", "Conv1D") and {"weight"} <= set(torch.weights):
+    if (torch.kind, keras.kind) == ("Conv2d", "Conv1D") and "weight" in torch.weights:
         (o, i, k, c), kernel = torch.weights["weight"].shape, tuple(int(n) for n in keras.weights["kernel"].shape)
         if i == 1 and kernel == (k, c, o):
             return (Slot("weight", "o 1 k c", "kernel", "k c o"), BIAS)

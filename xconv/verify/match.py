@@ -181,6 +181,12 @@ def _along(reference: np.ndarray, shape: tuple[int, ...]) -> np.ndarray | None:
     return np.expand_dims(reference, new) if len(new) == len(shape) - reference.ndim else None
 
 
+def output_difference(reference: np.ndarray, actual: np.ndarray, layout: str) -> Difference:
+    """How far outputs are apart in the layout that fits; infinitely if none does."""
+    move = output_move(reference, actual, layout)
+    return Difference(float("inf"), float("inf")) if move is None else difference(move(reference), actual)
+
+
 def output_move(reference: np.ndarray, actual: np.ndarray, layout: str, allowed: float = AGREE_OUTPUT):
     """The outputs' layout: the expected one if it agrees, else the same as torch's."""
     options = []

@@ -25,7 +25,7 @@ from .chance import same
 from .diagnose import last, place
 from .holders import Holder, carry_part, holders, row_for
 from .inputs import draw, keras_layouts
-from .match import AGREE_OUTPUT, channels, difference, laid_out, output_move, scrambled
+from .match import AGREE_OUTPUT, channels, difference, laid_out, output_difference, scrambled
 from .model import Depth, Difference, Divergence, Ref, Report, Step, Trace, Verdict
 from .outcome import graph
 from .result import Life
@@ -126,9 +126,9 @@ def _carry(other: Recorded, held: Sequence[Holder], s: Any, trace: Trace, kind: 
         raise XconvError(f"the other archive is {kind}'s too")
     traces = (other.trace, trace) if kind == "keras" else (trace, other.trace)
     if kind == "keras":
-        found = align(other.trace, trace, other.holders, held, other.leaves, mine)
+        found = align(other.trace, trace, other.holders, held, leaves=(other.leaves, mine))
     else:
-        found = align(trace, other.trace, held, other.holders, mine, other.leaves)
+        found = align(trace, other.trace, held, other.holders, leaves=(mine, other.leaves))
     for t, k in found.pairs:
         source, target = (t, k) if kind == "keras" else (k, t)
         row = _row(traces, t, k)
@@ -264,7 +264,7 @@ def compare_files(a: Path, b: Path) -> Report:
         raise XconvError(
             "the two runs were recorded on different inputs: give both the same --seed, --input or --inputs"
         )
-    found = align(torch.trace, keras.trace, torch.holders, keras.holders, torch.leaves, keras.leaves)
+    found = align(torch.trace, keras.trace, torch.holders, keras.holders, leaves=(torch.leaves, keras.leaves))
     notes, unequal = [], _unequal(found, torch, keras)
     if unequal:
         notes.append(
@@ -272,7 +272,7 @@ def compare_files(a: Path, b: Path) -> Report:
         )
     worst, good = Difference(0.0, 0.0), True
     for x, y in zip(torch.trace.results, keras.trace.results, strict=False):
-        apart = _outputs(x, y, keras.layout)
+        apart = output_difference(x, y, keras.layout)
         good &= apart.max_rel <= AGREE_OUTPUT
         worst = max(worst, apart, key=lambda d: d.max_rel)
     if len(torch.trace.results) != len(keras.trace.results):
@@ -353,17 +353,12 @@ def _parted(found: Any, torch: Recorded, keras: Recorded) -> tuple[list[Divergen
             wrong.update(step.outputs)
     for a, b in zip(torch.trace.outputs, keras.trace.outputs, strict=False):
         x, y = torch.values[a], keras.values[b]
-        if b not in wrong and _outputs(x, y, keras.layout).max_rel > AGREE_OUTPUT:
+        if b not in wrong and output_difference(x, y, keras.layout).max_rel > AGREE_OUTPUT:
             ours, theirs = last(torch.trace, a), last(keras.trace, b)
             behind = theirs.name if theirs is not None else "the inputs"
             said = f"all layers in front of it agree, the output at {behind} does not"
             listed.append(_unexplained(ours, theirs, _apart(x, y), said))
     return listed, hidden
-
-
-def _outputs(x: np.ndarray, y: np.ndarray, layout: str) -> Difference:
-    move = output_move(x, y, layout)
-    return difference(move(x), y) if move else Difference(float("inf"), float("inf"))
 
 
 def _unexplained(ours: Step | None, theirs: Step | None, apart: Difference, said: str) -> Divergence:

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 
 from ..errors import XconvError, one_of
-from .align import Alignment
+from ..frameworks import SAID
 from .case import Case
 from .depth import Samples
 from .fold import shared
-from .holders import Holder
+from .holders import Holder, row_for
 from .model import Depth, Difference, Divergence, Place, Report
 from .origin import described
 from .outcome import assembled, first_not_finite
@@ -85,8 +85,8 @@ def verify(
         mode = weights if weights != "auto" else "as-is" if files else "from-torch"
         case, foreign = Case(torch, keras, mode, layout, dict(names or {}), arrange), ""
         alignment, transfer = case.pair(T, K, arrange(xs))
-        told(case.names, alignment, transfer)
-        notes = [f"{side.file} is told in {side.name.capitalize()}'s words" for side in files if side.name == "keras"]
+        told(case.names, transfer)
+        notes = [f"{side.file} is told in {SAID[side.name]}'s words" for side in files if side.name == "keras"]
         if weights == "auto" and files and not shared(alignment, transfer, torch, keras):
             case.mode = mode = f"from-{files[0].name}"
             alignment, transfer = case.pair(T, K, arrange(xs))
@@ -139,16 +139,15 @@ def verify(
     return described(report, (torch_model, keras_model), (ours, theirs), xs, seed)
 
 
-def told(names: Mapping[str, str], alignment: Alignment, transfer: Transfer) -> None:
+def told(names: Mapping[str, str], transfer: Transfer) -> None:
     """The user's own pairs must be pairs of layers between which weights can be carried.
 
     Raises:
         XconvError: for one that is not.
     """
-    for t, k in alignment.pairs:
-        refusal = f"no rule carries torch's {t} to Keras's {k}"
-        if names.get(t.path) == k.path and any(line.startswith(refusal) for line in transfer.refused):
-            raise XconvError(f"{t.path}={k.path}: {refusal}")
+    for t, k in transfer.parted:
+        if names.get(t.path) == k.path and row_for(t, k) is None:
+            raise XconvError(f"{t.path}={k.path}: no rule carries torch's {t} to Keras's {k}")
 
 
 def exchanged(keras: Side, taken: Sequence[int], good: bool) -> Divergence:
@@ -173,7 +172,7 @@ def finite(side: Side, holders: Sequence[Holder]) -> None:
         for name, weight in holder.weights.items():
             if np.isnan(side.to_numpy(weight)).any():
                 raise XconvError(
-                    f"{holder.path}.{name} of the {side.name.replace('k', 'K')} model holds NaN: no output behind it "
+                    f"{holder.path}.{name} of the {SAID[side.name]} model holds NaN: no output behind it "
                     "can be compared"
                 )
 

@@ -7,7 +7,7 @@ both give the same numbers, if there are such), each is tried, and what follows 
 end gives the other side's outputs. Where a port is wrong there is none, and structure's stands.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -17,7 +17,7 @@ from ..errors import TransferError
 from .align import Alignment
 from .holders import Holder, compatible, outline
 from .machine import Machine
-from .model import Step
+from .model import Step, Trace
 from .session import before_pads, first_input
 from .transfer import Carrier, flat_before
 
@@ -100,10 +100,8 @@ class Search:
             return all(_same(np.sort(x, axis=None), y) for x, y in zip(results, found, strict=True))
         node = self.nodes[at]
         for partner in self._partners(node):
-            sure = any(self._answers_alike(node, partner) for _ in self._carried(node, partner))
-            for _ in self._carried(node, partner):
-                if sure and not self._answers_alike(node, partner):
-                    continue
+            for way in self._ways(node, partner):
+                self._carry(node, partner, way)
                 self.left -= 1
                 self.chosen[node] = partner
                 if self.run(results, at + 1):
@@ -113,10 +111,18 @@ class Search:
         self.chosen.pop(node, None)
         return False
 
-    def _answers_alike(self, node: Holder, partner: Holder | None) -> bool:
-        gave = _numbers(self.target, around(self.target, node)[1])
-        known = self.gave[id(partner)] if partner is not None else []
-        return gave is not None and any(a.size > 1 and _same(a, gave) for a in known)
+    def _ways(self, node: Holder, partner: Holder | None) -> Sequence[int]:
+        """The layouts in which a partner's weights fit: those under which both give the same, if there are such."""
+        ways = range(self._carry(node, partner, 0))
+        if partner is None or len(ways) < 2:
+            return ways
+        sure = []
+        for way in ways:
+            self._carry(node, partner, way)
+            gave = _numbers(self.target, around(self.target, node)[1])
+            if gave is not None and any(a.size > 1 and _same(a, gave) for a in self.gave[id(partner)]):
+                sure.append(way)
+        return sure or ways
 
     def _partners(self, node: Holder) -> list[Holder | None]:
         taken, likely = {id(h) for h in self.chosen.values()}, self.likely.get(node)
@@ -134,11 +140,10 @@ class Search:
         t, k = (source, target) if self.forward else (target, source)
         return compatible(t, k, outline(t), outline(k))
 
-    def _carried(self, node: Holder, partner: Holder | None) -> Iterator[None]:
-        """Give a layer its partner's weights, in each layout that their shapes allow."""
+    def _carry(self, node: Holder, partner: Holder | None, way: int) -> int:
+        """Give a layer its partner's weights in one of the layouts that their shapes allow; in how many there are."""
         if partner is None:
-            yield
-            return
+            return 1
         carrier, side = self.carrier, "torch" if self.forward else "keras"
         here, there = (carrier.torch, carrier.keras) if self.forward else (carrier.keras, carrier.torch)
         t, k = (partner, node) if self.forward else (node, partner)
@@ -146,27 +151,19 @@ class Search:
             carrier.transfer.flat.pop(step.index, None)
             if t.kind == "Linear" and k.kind == "Dense" and (sizes := flat_before(*carrier.traces, t.step, k.step)):
                 carrier.transfer.flat[step.index] = sizes
-        way = 0
-        while True:
-            for name in node.weights:
-                carrier.orders[node.path, name] = way
-            carrier.transfer.orders.clear()
-            try:
-                new, _, _ = carrier.carried(partner, node, side, here, there)
-            except (TransferError, IndexError):
-                break
-            for name, array in new.items():
-                there.write(node.weights[name], array)
-            self.target.forget([v for step in node.steps for v in step.outputs])
-            yield
-            way += 1
-            if way >= max(carrier.transfer.orders.values(), default=0):
-                break
-        for name in node.weights:
-            carrier.orders.pop((node.path, name), None)
+        carrier.orders |= {(node.path, name): way for name in node.weights}
+        carrier.transfer.orders.clear()
+        try:
+            new, _, _ = carrier.carried(partner, node, side, here, there)
+        except TransferError:
+            return 0
+        for name, array in new.items():
+            there.write(node.weights[name], array)
+        self.target.forget([v for step in node.steps for v in step.outputs])
+        return max(carrier.transfer.orders.values(), default=1)
 
 
-def matched(case: Any, T: Any, K: Any, xs: Sequence[np.ndarray], alignment: Alignment) -> Alignment | None:
+def matched(case: Any, T: Trace, K: Trace, xs: Sequence[np.ndarray], alignment: Alignment) -> Alignment | None:
     """The pairs under which the receiving side gives the other's outputs, if values tell them."""
     if len(T.outputs) != len(K.outputs):
         return None
@@ -184,8 +181,9 @@ def matched(case: Any, T: Any, K: Any, xs: Sequence[np.ndarray], alignment: Alig
     search = Search(carrier, source, target, sorted(nodes, key=lambda h: _turn(target, h)), free, likely, forward)
     if not search.run(source.results()):
         return None
-    case.orders = {key: way for key, way in carrier.orders.items() if way}
     chosen = [(a, b) for b, a in search.chosen.items() if a is not None]
+    held = {(node.path, name) for _, node in chosen for name in node.weights}
+    case.orders = {key: way for key, way in carrier.orders.items() if way and key in held}
     pairs = chosen if forward else [(b, a) for a, b in chosen]
     ours, theirs = ({id(p[side]) for p in pairs} for side in (0, 1))
     return replace(

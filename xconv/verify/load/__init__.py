@@ -7,7 +7,7 @@ from types import ModuleType
 from typing import Any
 
 from ...errors import XconvError, need
-from ...frameworks import side_of
+from ...frameworks import SAID, side_of
 from ...quiet import hush
 
 
@@ -52,6 +52,6 @@ def own(model: Any, side: str) -> None:
         return
     if found != side:
         raise XconvError(
-            f"the {side.capitalize() if side == 'keras' else side} side is a {found} model: the torch model comes "
+            f"the {SAID[side]} side is a {found} model: the torch model comes "
             "first, as in verify(torch_model, keras_model, input_shape)"
         )
