@@ -14,13 +14,13 @@ from typing import Any
 
 import numpy as np
 
-from ..carry import Leaf, carry_leaf
+from ..carry import Leaf, carry_leaf, rule_for
 from ..errors import TransferError, one_of
-from ..rules import Rule, flattened
+from ..rules import Rule, Slot, flattened
 
 # Layers whose every weight is one number for each feature, if features are what they are given.
 NORMS = ("BatchNorm1d", "LayerNorm", "RMSNorm", "PReLU", "BatchNormalization", "RMSNormalization")
-Order = Rule | np.ndarray  # a row of the table; or for each of Keras's features the number of torch's
+Order = np.ndarray  # for each of Keras's features the number of torch's
 
 
 @dataclass(frozen=True)
@@ -30,17 +30,28 @@ class Seen:
     shape: tuple[int, ...]  # of one example, where the shape steps begin, in its framework's layout
     order: np.ndarray  # for each feature, its index among the values of that shape
     given: bool = False  # do the steps begin with an input of the model?
+    first: bool | None = None  # are the channels the first axis of that shape? None if nobody says
+    parts: tuple["Seen", ...] = ()  # what was joined to be these features, each flattened before
 
     @property
     def plain(self) -> bool:
         """Is there only one order that they can have?"""
-        return sum(n > 1 for n in self.shape) < 2
+        return all(part.plain for part in self.parts) and sum(n > 1 for n in self.shape) < 2
 
     @classmethod
     def of(cls, shape: Sequence[int], played: np.ndarray, given: bool) -> "Seen | None":
         """What was seen when the steps were played on the numbers of a batch (N, *shape); None if they mix examples."""
         order = np.asarray(played)[0].astype(np.int64)
         return cls(tuple(shape), order, given) if np.array_equal(np.sort(order), np.arange(prod(shape))) else None
+
+    @classmethod
+    def joined(cls, parts: Sequence["Seen | None"]) -> "Seen | None":
+        """Features of several tensors, one behind the other; None if one of them cannot be seen."""
+        if None in parts:
+            return None
+        known = tuple(one for part in parts if part for one in part.parts or (part,))
+        total = sum(part.order.size for part in known)
+        return cls((total,), np.arange(total), parts=known)
 
 
 WHOLE = Seen((1,), np.zeros(1, int))  # features of a tensor that nobody has flattened
@@ -62,11 +73,21 @@ def matched(torch: Seen, keras: Seen, alike: bool = False) -> np.ndarray | None:
     array([0, 3, 1, 4, 2, 5])
     """
 
+    if torch.parts or keras.parts:
+        sizes = [part.order.size for part in torch.parts]
+        if sizes != [part.order.size for part in keras.parts]:
+            return None
+        found = [matched(a, b, alike) for a, b in zip(torch.parts, keras.parts, strict=True)]
+        moved = [start + one for start, one in zip(np.cumsum([0, *sizes]), found, strict=False) if one is not None]
+        return np.concatenate(moved) if len(moved) == len(found) else None
+
     def long(shape: Sequence[int]) -> list[int]:
         return [n for n in shape if n > 1]
 
     whole = np.arange(prod(torch.shape)).reshape(torch.shape)
-    both = (whole,) if alike else (np.moveaxis(whole, 0, -1), whole)
+    both = [np.moveaxis(whole, 0, -1), whole]
+    if alike or None not in (torch.first, keras.first):
+        both = both[1:] if alike or torch.first == keras.first else both[:1]
     ways = [way for way in both if long(way.shape) == long(keras.shape)]
     if len(ways) == 2 and len(torch.shape) < 3 and not np.array_equal(ways[0].ravel(), ways[1].ravel()):
         # As many steps of a sequence as channels; but inputs that are flattened at once have no channels.
@@ -93,7 +114,7 @@ def orders(torch: Any, keras: Any, pairs: Mapping[str, str], kinds: Mapping[str,
     if all(seen is not None and seen.plain for seen in theirs.values()):
         return {}
     ours = import_module(f"{__name__}.torch").look(torch, list(asked), inputs)
-    return told({t: (ours[t], theirs[k]) for t, k in asked.items()}, kinds)
+    return told({t: (ours[t], theirs[k]) for t, k in asked.items()})
 
 
 def along(torch: str, keras: str) -> bool:
@@ -103,7 +124,6 @@ def along(torch: str, keras: str) -> bool:
 
 def told(
     seen: Mapping[str, tuple[Seen | None, Seen | None]],
-    kinds: Mapping[str, tuple[str, str]],
     names: tuple[str, str] = ("torch", "Keras"),
     alike: bool = False,
 ) -> dict[str, Order]:
@@ -111,7 +131,6 @@ def told(
 
     Args:
         seen: of either side, by torch's path.
-        kinds: of either side, by torch's path.
         names: of the sides, for the sentence of a refusal.
         alike: as for `matched`.
 
@@ -127,10 +146,8 @@ def told(
         order = matched(torch, keras, alike) if sized else None  # type: ignore[arg-type]
         if order is None:
             unclear.append(path)
-        elif torch and (np.diff(order) != 1).any():
-            row = not alike and len(torch.shape) in (2, 3, 4) and np.array_equal(order, own(torch.shape))
-            row = row and kinds[path][0] == "Linear"  # the row moves a kernel faster
-            found[path] = flattened(torch.shape[0], torch.shape[1:]) if row else order
+        elif (np.diff(order) != 1).any():
+            found[path] = order
     if unclear:
         raise _refused({path: seen[path] for path in unclear}, names)
     return found
@@ -147,16 +164,32 @@ def carried(source: Leaf, target: Leaf, side: str, order: Order | None) -> Leaf:
     Raises:
         TransferError: as `carry_leaf`.
     """
-    if not isinstance(order, np.ndarray):
-        return carry_leaf(source, target, side, order)
+    if order is None:
+        return carry_leaf(source, target, side)
     features = source if side == "torch" else target
     if features.kind == "Linear" and features.weights["weight"].shape[-1] != order.size:
         raise TransferError(
             f"{features} has {features.weights['weight'].shape[-1]} features, {order.size} are flattened"
         )
-    if side == "torch":
-        return carry_leaf(reordered(source, order), target, side)
-    return reordered(carry_leaf(source, target, side), np.argsort(order))
+    return carry_leaf(source, target, side, rowed(rule_for(side, source, target), order))
+
+
+def rowed(row: Rule, order: Order) -> Rule:
+    """The row of a dense layer, or of one whose every weight is one number for each feature, with these in an order.
+
+    >>> from xconv.rules import DENSE
+    >>> rowed(DENSE, np.array([0, 3, 1, 2]))[0].keras_axes, rowed(DENSE, np.array([0, 2, 1, 3]))[0].keras_axes
+    ('g o', '(w c) o')
+    """
+    dense, space = any("i" in slot.torch_axes.split() for slot in row), int(order[1] - order[0])
+    if dense and space > 0 and order.size % space == 0 and np.array_equal(order, own((order.size // space, space))):
+        return flattened(order.size // space, (space,))  # which moves a kernel faster
+
+    def turned(slot: Slot) -> Slot:
+        axes = [words.replace("i", "g") if dense else "g" for words in (slot.torch_axes, slot.keras_axes)]
+        return replace(slot, torch_axes=axes[0], keras_axes=axes[1], gates=tuple(order.tolist()))
+
+    return tuple(turned(slot) if "i" in slot.torch_axes.split() or not dense else slot for slot in row)
 
 
 def reordered(leaf: Leaf, order: Any) -> Leaf:
@@ -170,13 +203,18 @@ def _refused(unclear: Mapping[str, tuple[Seen | None, Seen | None]], names: tupl
         """What torch flattens, as far as that is known."""
         return torch.shape if torch else (keras.shape[-1], *keras.shape[:-1]) if keras else ("channels", "*sizes")
 
+    def of(seen: Seen) -> str:
+        return " and ".join(str(part.shape) for part in seen.parts or (seen,))
+
     (path, sides), *_ = unclear.items()
-    said = [f"{name} flattens {side.shape}" if side else f"what {name} does before it cannot be seen"
+    said = [f"{name} flattens {of(side)}" if side else f"what {name} does before it cannot be seen"
             for name, side in zip(names, sides, strict=True)]  # fmt: skip
+    joined = any(side and side.parts for side in sides)
     shapes = ", ".join(f"{path!r}: ({', '.join(map(str, shape(*sides)))})" for path, sides in unclear.items())
+    each = "" if joined else f"flattened={{{shapes}}} if each side flattens in its own order, "
     return TransferError(
-        f"{path}: the order of its features is not certain ({', '.join(said)}); give flattened={{{shapes}}} if each "
-        "side flattens in its own order, flattened={} if both have one order"
+        f"{path}: the order of its features is not certain ({', '.join(said)}); give {each}flattened={{}} if both have "
+        "one order"
     )
 
 

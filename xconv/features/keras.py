@@ -91,12 +91,16 @@ def _opened() -> Iterator[None]:
 def _seen(tensor: Any) -> Seen | None:
     if len(tensor.shape) != 2:
         return WHOLE
-    steps = []
+    steps: list[Any] = []
     while (made := tensor._keras_history).operation is not None:
         node = made.operation._inbound_nodes[made.node_index]
-        if len(node.input_tensors) != 1:
+        kind, parts = type(made.operation).__name__, node.input_tensors
+        wide = all(len(t.shape) == 2 for t in parts) and None not in (t.shape[-1] for t in parts)
+        if kind == "Concatenate" and not steps and wide and sum(t.shape[-1] for t in parts) == tensor.shape[-1]:
+            return Seen.joined([_seen(part) for part in parts])
+        if len(parts) != 1:
             break
-        source, kind = node.input_tensors[0], type(made.operation).__name__
+        source = parts[0]
         if kind in SHAPING and not _own_operation(made.operation):
             steps.append((made.operation, node.arguments, source))
         elif not _keeps(made.operation, source, tensor):

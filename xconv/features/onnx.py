@@ -31,9 +31,13 @@ def look(model: onnx.ModelProto, paths: Iterable[str]) -> dict[str, Seen | None]
     def seen(name: str) -> Seen | None:
         if len(shapes.get(name, ())) != 2:
             return WHOLE if name in shapes else None
-        steps = []
+        steps: list[tuple] = []
         while (node := makers.get(name)) is not None:
             source = node.input[0]
+            parts = [shapes.get(part, []) for part in node.input]
+            wide = all(len(s) == 2 for s in parts) and sum(s[1] for s in parts) == shapes[name][1]
+            if node.op_type == "Concat" and not steps and wide:
+                return Seen.joined([seen(part) for part in node.input])
             others = [weights.get(other) for other in node.input[1:] if other]
             if node.op_type in SHAPING and None not in others:
                 steps.append((node, others))

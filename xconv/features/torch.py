@@ -16,6 +16,7 @@ SHAPING = frozenset(
     "flatten unflatten view reshape permute transpose movedim moveaxis swapaxes swapdims squeeze unsqueeze contiguous "
     "ravel t".split()
 )
+JOINING = frozenset({"cat", "concat", "concatenate"})
 NORMS = frozenset({"batch_norm", "layer_norm", "rms_norm", "prelu"})
 Made = Mapping[int, tuple[Any, Sequence[Any], Mapping[str, Any]]]  # by a tensor's identity: function and arguments
 
@@ -94,12 +95,15 @@ def _resting(model: nn.Module) -> Iterator[None]:
 def _seen(tensor: torch.Tensor, made: Made) -> Seen | None:
     if tensor.ndim != 2:
         return WHOLE
-    steps = []
+    steps: list[Any] = []
     while (found := made.get(id(tensor))) is not None:
         function, args, kwargs = found
+        name = getattr(function, "__name__", "")
+        if name in JOINING and not steps and (parts := _joined(tensor, *args, **kwargs)):
+            return Seen.joined([_seen(part, made) for part in parts])
         if not args or not isinstance(args[0], torch.Tensor):
             break
-        if getattr(function, "__name__", "") in SHAPING:
+        if name in SHAPING:
             steps.append((function, args[1:], kwargs))
         elif not _keeps(function, args, tensor):
             break
@@ -108,6 +112,12 @@ def _seen(tensor: torch.Tensor, made: Made) -> Seen | None:
     for function, args, kwargs in reversed(steps):
         played = function(played, *args, **kwargs)
     return Seen.of(tensor.shape[1:], played.numpy(), id(tensor) not in made)
+
+
+def _joined(result: torch.Tensor, tensors: Sequence[torch.Tensor] = (), *_: Any, **__: Any) -> Sequence[torch.Tensor]:
+    """The tensors that were joined to be features, one behind the other; none if they were joined otherwise."""
+    wide = all(t.ndim == 2 for t in tensors) and sum(t.shape[1] for t in tensors) == result.shape[1]
+    return tensors if wide else ()
 
 
 def _keeps(function: Any, args: Sequence[Any], result: torch.Tensor) -> bool:

@@ -203,7 +203,7 @@ def orders_for(
         theirs = look(target, list(asked.values()), _inputs(model))
     ours = seen_in_file(model, asked)
     seen = {here: (ours[here], theirs[there]) for here, there in asked.items()}
-    return features.told(seen, kinds, ("the file", SAID[side]), side == "torch")
+    return features.told(seen, ("the file", SAID[side]), side == "torch")
 
 
 def _inputs(model: onnx.ModelProto) -> list[np.ndarray]:
