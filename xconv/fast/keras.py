@@ -142,18 +142,22 @@ def depthwise_conv(x, kernel, strides=1, padding="valid", data_format=None, dila
     return ops.cast(ops.reshape(total, (-1, *lengths, channels * multiplier)), x.dtype)
 
 
-@cache
 def slow_groups() -> bool:
     """Does the backend compute grouped convolutions on a CPU, by TensorFlow or XLA? torch has kernels for them."""
-    return keras.backend.backend() in ("tensorflow", "jax") and _on_cpu()
+    backend = keras.backend.backend()
+    return (backend == "tensorflow" and _tensorflow_on_cpu()) or (backend == "jax" and _jax_on_cpu())
+
+
+def _jax_on_cpu() -> bool:
+    """On a machine with a GPU, too, where `jax.default_device` or `keras.device` says so."""
+    import jax
+
+    device = jax.config.jax_default_device or jax.default_backend()
+    return getattr(device, "platform", device) == "cpu"
 
 
 @cache
-def _on_cpu() -> bool:
-    if keras.backend.backend() == "jax":
-        import jax
-
-        return jax.default_backend() == "cpu"
+def _tensorflow_on_cpu() -> bool:
     import tensorflow as tf
 
     return not tf.config.list_logical_devices("GPU")
