@@ -9,8 +9,11 @@ cluster's address; there, xconv is installed on every node.
 """
 
 import socket
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import cache, partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .errors import XconvError, need
@@ -23,7 +26,7 @@ if TYPE_CHECKING:
 
 
 def spread(
-    work: Callable[[Any], Any], items: Sequence[Any], address: str, whole_node: bool = False
+    work: Callable[[Any], Any], items: Sequence[Any], address: str, gpus: Sequence[int] = (), whole_node: bool = False
 ) -> Iterator[tuple[int, Any]]:
     """(index, work(item)) of every item, in the order in which they end.
 
@@ -31,7 +34,8 @@ def spread(
         work: a function of a module, or a partial of one.
         items: what it is called with.
         address: see above.
-        whole_node: one item at a time on each node, for timings.
+        gpus: how many each item needs, if not none; Ray hides the others.
+        whole_node: an item takes all processors of the smallest node.
 
     Raises:
         MissingExtra: without ray.
@@ -43,9 +47,12 @@ def spread(
     if ours:
         _join(ray, address)
     try:
-        cores = min(node["Resources"].get("CPU", 1) for node in ray.nodes() if node["Alive"])
+        cores = min(n["Resources"].get("CPU", 1) for n in ray.nodes() if n["Alive"] and n["Resources"].get("CPU", 1))
         task = ray.remote(max_retries=-1, num_cpus=cores if whole_node else 1)(_answer)
-        waiting = {task.remote(work, item): k for k, item in enumerate(items)}
+        waiting = {
+            task.options(num_gpus=n).remote(work, item): k
+            for k, (item, n) in enumerate(zip(items, gpus or [0] * len(items), strict=True))
+        }
         while waiting:
             done, _ = ray.wait(list(waiting), num_returns=1)
             yield waiting.pop(done[0]), ray.get(done[0])
@@ -58,7 +65,27 @@ def _answer(work: Callable[[Any], Any], item: Any) -> Any:
     return work(item)
 
 
+def reachable(address: str) -> None:
+    """See that Ray is installed and something answers at the address; Ray itself would try for minutes.
+
+    Raises:
+        MissingExtra: without ray.
+        XconvError: if it is no address, or nothing answers.
+    """
+    need("ray", "ray")
+    if address == "auto":
+        return
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if not host or not port.isdecimal():
+        raise XconvError(f"--ray {address!r} must be auto, or a cluster's address as host:port")
+    try:
+        socket.create_connection((host, int(port)), timeout=10).close()
+    except (OSError, OverflowError) as error:
+        raise XconvError(f"no Ray cluster answers at {address}: {error}") from error
+
+
 def _join(ray: Any, address: str) -> None:
+    reachable(address)
     quiet = {"log_to_driver": False, "logging_level": "error", "include_dashboard": False}
     if address == "auto":
         try:
@@ -66,13 +93,6 @@ def _join(ray: Any, address: str) -> None:
         except ConnectionError:
             ray.init(**quiet)
         return
-    host, _, port = address.removeprefix("ray://").rpartition(":")
-    if not host or not port.isdecimal():
-        raise XconvError(f"--ray {address!r} must be auto, or a cluster's address as host:port")
-    try:
-        socket.create_connection((host, int(port)), timeout=10).close()  # Ray itself would try for minutes
-    except (OSError, OverflowError) as error:
-        raise XconvError(f"no Ray cluster answers at {address}: {error}") from error
     try:
         ray.init(address=address, **{k: v for k, v in quiet.items() if k != "include_dashboard"})
     except (ConnectionError, ValueError, RuntimeError) as error:
@@ -101,7 +121,8 @@ def _parity_rows(engines: tuple[e.Engine, ...], task: Any) -> list[Row]:
 
 def bench_rows(plan: "Plan", address: str) -> Iterator[tuple[Any, list]]:
     """(task, rows) of a benchmark, one task at a time on each node; rows carry the node, and shares of its ceilings."""
-    for k, rows in spread(partial(_bench_rows, plan), plan.tasks, address, whole_node=True):
+    gpus = [int(task.device == "cuda") for task in plan.tasks]
+    for k, rows in spread(partial(_bench_rows, plan), plan.tasks, address, gpus, whole_node=True):
         yield plan.tasks[k], rows
 
 
@@ -113,6 +134,20 @@ def _bench_rows(plan: "Plan", task: Any) -> list:
     from .bench.machine import on_this_node
 
     ask = _workers(plan.method.threads, True).ask
-    if (task.device, task.dtype) not in _node_ceilings:
-        _node_ceilings.update(suite.machine_ceilings([task], ask, plan.method))
-    return on_this_node(list(suite.rows_of(task, plan.contenders, ask, plan.method, _node_ceilings, plan.stock)))
+    with _alone():
+        if (task.device, task.dtype) not in _node_ceilings:
+            _node_ceilings.update(suite.machine_ceilings([task], ask, plan.method))
+        return on_this_node(list(suite.rows_of(task, plan.contenders, ask, plan.method, _node_ceilings, plan.stock)))
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """Nothing else is timed on this machine meanwhile, though a large node is given several sizes at once.
+
+    The lock goes with the process that holds it, however it ends.
+    """
+    import fcntl
+
+    with open(Path(tempfile.gettempdir(), "xconv-bench.lock"), "w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield

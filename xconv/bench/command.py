@@ -32,21 +32,25 @@ def bench(
 ) -> None:
     """Time every block in every engine, in turns, each answer held to float64.
 
-    Exit status: 1 if an answer differs, or with --compare if something got slower beyond the spread.
+    Exit status: 1 if an answer differs, or with --compare if something got slower beyond the spread; 3 if --compare
+    finds no row in common.
     """
     from . import report, session
 
     files.reports(json, html)
     old = report.load(compare) if compare else None
+    if ray:
+        from ..distribute import reachable
+
+        reachable(ray)
     plan = session.planned(
-        names or [], words(device), words(engines), words(dtypes), quick=quick, forward=forward, stock=stock,
+        names or [], words(device) or ["cpu"], words(engines), words(dtypes), quick=quick, forward=forward, stock=stock,
         claims=claims, threads=threads, turns=turns,
     )  # fmt: skip
-    if old:
-        report.same_machine(old, plan)
     limit = (300 if quick else 0) if seconds is None else seconds
-    run = session.run(plan, report.console(), seconds=limit, ray=ray, tools=tools)
+    then = old["machine"] if old else None
+    run = session.run(plan, report.console(), seconds=limit, ray=ray, tools=tools, then=then)
     status = report.finish(run, json, html, old)
     if not any(row.turns for row in run.rows) and not run.tools:
-        raise XconvError("nothing was timed: none of these engines runs these blocks in these dtypes on this device")
+        raise XconvError("nothing was timed, for the reasons above")
     raise typer.Exit(status)
