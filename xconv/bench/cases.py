@@ -58,8 +58,12 @@ GPU_BATCH = 8  # times the batch of a CPU, so that a step's data exceed the GPU'
 
 def timed(block: Block, quick: bool = False, device: str = "cpu") -> tuple[Case, ...]:
     """The cases at which a block is timed; on a GPU with a larger batch, unless quick."""
-    times = 1 if quick or device == "cpu" else GPU_BATCH
-    return tuple(replace(case, shape=(times * case.shape[0], *case.shape[1:])) for case in _timed(block, quick))
+    return tuple(replace(case, shape=grown_batch(case.shape, quick, device)) for case in _timed(block, quick))
+
+
+def grown_batch(shape: Shape, quick: bool, device: str) -> Shape:
+    """A shape as it is timed on a device."""
+    return (shape[0] * (1 if quick or device == "cpu" else GPU_BATCH), *shape[1:])
 
 
 def _timed(block: Block, quick: bool) -> tuple[Case, ...]:

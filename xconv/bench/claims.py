@@ -2,8 +2,8 @@
 
 A claim says "fewer multiply-adds, hence faster". The table tells how many fewer, how much faster in each engine, and
 the share of the promised speed-up that arrives; where little does, the block's own share of the ceiling says why: a
-step that moves its bytes at the machine's pace is bound by memory, however few its multiply-adds; one that is far from
-both ceilings loses its time in calls, in layouts, or in kernels that the engine does badly.
+step that moves its bytes at the machine's pace is bound by memory, however few its multiply-adds; one that takes as
+long on an image of almost nothing loses its time in many small calls, which is why each is timed at one, too.
 """
 
 from collections.abc import Sequence
@@ -12,10 +12,11 @@ from typing import Any
 
 from ..block import Case, block, blocks
 from ..console import figure
-from .cases import sized
+from .cases import grown_batch, sized
 from .figures import Ratio, Row, ratio
 from .suite import Task
 
+CALLS = "calls"  # the case with next to nothing to compute
 SAME = {"padding": "same"}
 CONV64 = {"cin": 64, "cout": 64, **SAME}
 CONV256 = {"cin": 256, "cout": 256, **SAME}
@@ -45,26 +46,23 @@ CLAIMS: tuple[tuple[str, str, dict[str, Any], dict[str, Any]], ...] = (
 
 
 def tasks_of(device: str, quick: bool, passes: Sequence[bool]) -> list[Task]:
-    """A task for each claim whose block is in the catalogue: both sides, in float32."""
+    """A task for each claim whose block is in the catalogue: both sides and the cheap one's calls, in float32."""
     found = []
     for name, cheap, words, full in CLAIMS:
         if cheap not in blocks():
             continue
-        case = _case(cheap, words, quick)
-        rival = ("conv", _case("conv", full, quick)) if full else _thin(words, quick)
-        found += [Task(cheap, case, device, "float32", training, (rival,), name) for training in passes]
+        # Without a convolution, it is as many thin layers as the wide block replaces: the same block, at its own depth.
+        rival = ("conv", full) if full else (cheap, words | {"layers": words["depth"]})
+        usual = grown_batch(sized(2, words["cin"], quick), quick, device)
+        case, replaced, least = (
+            Case(title, block(of).spec.Config(**given), shape)
+            for title, of, given, shape in (
+                ("claim", cheap, words, usual), ("replaced", *rival, usual), (CALLS, cheap, words, (1, usual[1], 8, 8)),
+            )
+        )  # fmt: skip
+        rivals = ((rival[0], replaced), (cheap, least))
+        found += [Task(cheap, case, device, "float32", training, rivals, name) for training in passes]
     return found
-
-
-def _case(name: str, words: dict[str, Any], quick: bool) -> Case:
-    config = block(name).spec.Config(**words)
-    return Case("claim", config, sized(2, words["cin"], quick))
-
-
-def _thin(words: dict[str, Any], quick: bool) -> tuple[str, Case]:
-    """As many thin layers as the wide block replaces: the same block, at its own depth."""
-    words = {**words, "layers": words["depth"]}
-    return "wide", Case("thin", block("wide").spec.Config(**words), sized(2, words["cin"], quick))
 
 
 @dataclass(frozen=True)
@@ -75,6 +73,7 @@ class Claim:
     parameters: float  # full / cheap
     multiply_adds: float  # full / cheap: the promised speed-up
     time: Ratio  # full / cheap: the speed-up that arrived
+    calls: float  # the share of its time that the cheap block takes on an image of 8 x 8
 
     @property
     def arrived(self) -> float:
@@ -89,6 +88,8 @@ class Claim:
         cheap, full = self.time.under, self.time.over
         if self.multiply_adds == 1 or self.arrived >= 0.75 or cheap.share is None or full.share is None:
             return ""
+        if self.calls > 0.5:
+            return f"many small calls: one image of 8 x 8 takes {self.calls:.0%} of its time"
         if cheap.bound == "memory" and cheap.share > 0.5:
             return f"memory-bound: it moves its bytes at {cheap.share:.0%} of a copy's pace"
         if cheap.bound == "memory":
@@ -98,17 +99,17 @@ class Claim:
 
 def claims_of(rows: Sequence[Row]) -> list[Claim]:
     """Every claim that was measured, in every engine, device and step."""
-    groups: dict[tuple, list[Row]] = {}
+    groups: dict[tuple, dict[str, Row]] = {}
     for row in rows:
-        if row.group and row.version == "ours":
-            groups.setdefault((row.group, row.contender, row.device, row.step), []).append(row)
+        if row.group and row.version == "ours" and row.turns:
+            groups.setdefault((row.group, row.contender, row.device, row.step, row.node), {})[row.case] = row
     found = []
-    for (name, *_), pair in groups.items():
-        if len(pair) == 2 and all(row.turns for row in pair):
-            cheap, full = pair
+    for (name, *_), timed in groups.items():
+        if timed.keys() == {"claim", "replaced", CALLS}:
+            cheap, full, least = timed["claim"], timed["replaced"], timed[CALLS]
             found.append(
                 Claim(name, full.parameters / cheap.parameters, full.multiply_adds / cheap.multiply_adds,
-                      ratio(full, cheap))
+                      ratio(full, cheap), least.median / cheap.median)
             )  # fmt: skip
     return found
 

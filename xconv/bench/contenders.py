@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from importlib.metadata import distributions
 from importlib.util import find_spec
 from typing import Any
 
@@ -53,20 +54,29 @@ CONTENDERS = {
         Contender("tensorflow-xla", "tensorflow", "xla", devices=BOTH),
         Contender("jax", "jax", "xla", devices=BOTH),
         Contender("keras-torch", "keras-torch", devices=BOTH),
-        Contender("onnxruntime", "onnxruntime", devices=BOTH, dtypes=("float32", "float16"), passes=PASSES[:1]),
-        Contender("onnxruntime-of-torch", "onnxruntime", graph="torch", dtypes=("float32",), passes=PASSES[:1],
-                  needs=("torch", "onnxscript")),
-        Contender("onnxruntime-of-keras", "onnxruntime", graph="keras", dtypes=("float32",), passes=PASSES[:1],
-                  needs=("keras", "torch", "onnxscript")),
+        Contender("onnxruntime", "onnxruntime", devices=BOTH, dtypes=("float32", "tf32", "float16"),
+                  passes=PASSES[:1]),
+        Contender("onnxruntime-of-torch", "onnxruntime", graph="torch", devices=BOTH, dtypes=("float32", "tf32"),
+                  passes=PASSES[:1], needs=("torch", "onnxscript")),
+        Contender("onnxruntime-of-keras", "onnxruntime", graph="keras", devices=BOTH, dtypes=("float32", "tf32"),
+                  passes=PASSES[:1], needs=("keras", "torch", "onnxscript")),
         Contender("openvino", "openvino", dtypes=("float32",), passes=PASSES[:1]),
     )
 }  # fmt: skip
-# In quick runs, and the steps of those that take long to prepare for the backward pass.
+# In quick runs, and their steps: on CPUs without the backward passes that take long to prepare.
 QUICK = {
-    "torch": (), "torch-last": PASSES[:1], "tensorflow-graph": (), "tensorflow-xla": PASSES[:1], "jax": (),
-    "onnxruntime": (), "openvino": (),
+    "torch": PASSES, "torch-last": PASSES[:1], "tensorflow-graph": PASSES, "tensorflow-xla": PASSES[:1],
+    "jax": PASSES, "onnxruntime": PASSES[:1], "openvino": PASSES[:1],
 }  # fmt: skip
+QUICK_GPU = QUICK | dict.fromkeys(("torch-last", "tensorflow-xla", "keras-torch"), PASSES)
 GPU_DTYPES = ("float32", "bfloat16", "tf32", "float16")
+
+
+def _here(contender: Contender) -> Contender:
+    """As it can run here: ONNX Runtime's part for GPUs comes in a package of its own."""
+    if contender.engine == "onnxruntime" and not any(distributions(name="onnxruntime-gpu")):
+        return replace(contender, devices=("cpu",))
+    return contender
 
 
 def chosen(names: Sequence[str], devices: Sequence[str], quick: bool = False) -> list[Contender]:
@@ -79,15 +89,16 @@ def chosen(names: Sequence[str], devices: Sequence[str], quick: bool = False) ->
         if device not in DEVICES:
             raise XconvError(one_of("device", device, DEVICES))
     if not names:
-        pool: Any = CONTENDERS.values()
-        if quick and "cuda" not in devices:
-            pool = [replace(CONTENDERS[n], passes=p) if p else CONTENDERS[n] for n, p in QUICK.items()]
+        pool: Any = map(_here, CONTENDERS.values())
+        if quick:
+            passes = QUICK_GPU if "cuda" in devices else QUICK
+            pool = [replace(c, passes=passes[c.name]) for c in pool if c.name in passes]
         return [c for c in pool if not c.missing() and set(devices) & set(c.devices)]
     found = []
     for name in names:
         if name not in CONTENDERS:
             raise XconvError(one_of("engine", name, CONTENDERS))
-        contender = CONTENDERS[name]
+        contender = _here(CONTENDERS[name])
         if missing := contender.missing():
             raise XconvError(f"{name} cannot be timed here: {missing} is not installed")
         if not set(devices) & set(contender.devices):

@@ -2,12 +2,14 @@
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 
 import keras
 import numpy as np
 
 from ..block import block
 from ..carry import Leaf, by_path, carry
+from ..errors import XconvError
 from ..frameworks import keras as door
 from ..parity.work import channels_first, channels_last
 from .work import Runner, Trial
@@ -15,8 +17,17 @@ from .work import Runner, Trial
 
 def _scope(trial: Trial):
     """Where variables and tensors are made."""
-    names = {"cpu": "cpu:0", "cuda": "cuda:0" if keras.backend.backend() == "torch" else "gpu:0"}
-    return keras.device(names[trial.device])
+    backend = keras.backend.backend()
+    if backend == "jax":
+        import jax
+
+        return jax.default_device(jax.devices(trial.device)[0])
+    if backend == "tensorflow" and trial.device == "cuda":
+        import tensorflow as tf
+
+        if not tf.config.list_logical_devices("GPU"):  # it would run on the processor and say nothing
+            raise XconvError("this TensorFlow sees no GPU")
+    return keras.device({"cpu": "cpu:0", "cuda": "gpu:0"}[trial.device])
 
 
 def _last(trial: Trial) -> bool:
@@ -49,12 +60,9 @@ def runner(trial: Trial, leaves: Sequence[Leaf], x: np.ndarray) -> Runner:
         model, x = _model(trial, leaves, x)
         backend = keras.backend.backend()
         if backend == "torch":
-            import torch
+            from .torch import settle
 
-            from .torch import precise
-
-            torch.set_num_threads(trial.threads)
-            precise(trial.dtype)
+            settle(trial)
         given = door.from_numpy(x)
         run, outputs = STEPS[backend](model, given, trial)
 
@@ -92,6 +100,7 @@ def _tensorflow(model, x, trial):
         return door._flat(model(x, training=False))
 
     how = trial.contender.how
+    tf.config.experimental.enable_tensor_float_32_execution(trial.dtype == "tf32")
     compiled = (lambda f: f) if how == "eager" else tf.function(jit_compile=how == "xla")
     call = compiled(forward)
     on_gpu = trial.device == "cuda"
@@ -111,41 +120,41 @@ def _tensorflow(model, x, trial):
     return _clock(lambda: both(x), lambda y: None, settle), lambda: call(x)
 
 
+PRECISION = {"tf32": "tensorfloat32", "float32": "highest"}  # JAX's own choice rounds float32 to TF32 on a GPU
+
+
 def _jax(model, x, trial):
     import jax
 
     held = model.trainable_variables, model.non_trainable_variables
     trained, rest = ([v.value for v in variables] for variables in held)
-    precision = {"tf32": "tensorfloat32", "float32": "highest"}.get(trial.dtype, "default")
+    # For the whole process: what is traced at one precision is traced anew where another is set.
+    jax.config.update("jax_default_matmul_precision", PRECISION.get(trial.dtype, "default"))
 
     def forward(trained, rest, x, training=False):
         with keras.StatelessScope([*zip(held[0], trained, strict=True), *zip(held[1], rest, strict=True)]) as scope:
             ys = door._flat(model(x, training=training))
         return ys, [scope.get_current_value(v) for v in held[1]]
 
-    with jax.default_matmul_precision(precision):
-        call = jax.jit(forward)
-        ys, _ = call(trained, rest, x)
-        on_gpu = trial.device == "cuda"
-        last = [ys]
+    call = jax.jit(forward)
+    last = [call(trained, rest, x)[0]]
 
-        def keep(y):
-            last[0] = y
-            if not on_gpu:  # a CPU's dispatch is asynchronous too, and would overlap steps
-                jax.block_until_ready(y)
+    def keep(y):
+        last[0] = y
+        if trial.device == "cpu":  # a CPU's dispatch is asynchronous too, and would overlap steps
+            jax.block_until_ready(y)
 
-        settle = lambda: jax.block_until_ready(last[0])  # noqa: E731
-        outputs = lambda: call(trained, rest, x)[0]  # noqa: E731
-        if not trial.training:
-            return _clock(lambda: call(trained, rest, x)[0], keep, settle), outputs
-        gs = _cotangents(ys)
+    settle = lambda: jax.block_until_ready(last[0])  # noqa: E731
+    outputs = lambda: call(trained, rest, x)[0]  # noqa: E731
+    if not trial.training:
+        return _clock(lambda: call(trained, rest, x)[0], keep, settle), outputs
+    gs = _cotangents(last[0])
 
-        @jax.jit
-        def both(trained, rest, x, gs):
-            ys, pull, moved = jax.vjp(lambda t, x: forward(t, rest, x, True), trained, x, has_aux=True)
-            return ys, pull(gs), moved  # outputs too, or the compiler would leave the forward pass out
+    @jax.jit
+    def both(trained, rest, x, gs):
+        ys, pull, moved = jax.vjp(lambda t, x: forward(t, rest, x, True), trained, x, has_aux=True)
+        return ys, pull(gs), moved  # outputs too, or the compiler would leave the forward pass out
 
-        both(trained, rest, x, gs)  # traced here, at this precision
     return _clock(lambda: both(trained, rest, x, gs), keep, settle), outputs
 
 
@@ -182,11 +191,9 @@ STEPS = {"tensorflow": _tensorflow, "jax": _jax, "torch": _torch}
 
 def export(trial: Trial, leaves: Sequence[Leaf], x: np.ndarray) -> bytes:
     """The ONNX file that torch's exporter makes of our Keras room on the torch backend, channels last."""
-    from io import BytesIO
+    from .torch import exported
 
-    import torch
-
-    model, given = _model(trial, leaves, x)
-    file = BytesIO()
-    torch.onnx.export(model.eval(), (door.from_numpy(given),), input_names=["x"], dynamo=True, verbose=False).save(file)
-    return file.getvalue()
+    trial = replace(trial, device="cpu")
+    with _scope(trial):
+        model, given = _model(trial, leaves, x)
+        return exported(model.eval(), door.from_numpy(given))

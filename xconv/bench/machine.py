@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from ..copying import processors
+from ..errors import XconvError
 from ..machine import machine as basics
 
-SAME = ("processor", "cores", "threads", "gpu", "platform")  # what two runs must have in common
+SAME = ("processor", "cores", "threads", "platform")  # what two runs must have in common
 
 
 def machine(threads: int, gpu: str) -> dict[str, Any]:
@@ -36,11 +37,20 @@ def on_this_node(rows: list) -> list:
     return [replace(row, node=f"{platform.node()}: {processor()}") for row in rows]
 
 
+def same(old: Mapping[str, Any], here: Mapping[str, Any]) -> None:
+    """Refuse to compare with another machine.
+
+    Raises:
+        XconvError: naming what differs.
+    """
+    if differences := unlike(old, here):
+        raise XconvError(f"the old run is of another machine ({'; '.join(differences)}): times do not compare")
+
+
 def unlike(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
-    """What differs between two machines, in words."""
-    return [
-        f"{what} {one.get(what)!r} against {other.get(what)!r}" for what in SAME if one.get(what) != other.get(what)
-    ]
+    """What differs between two machines, in words; GPUs only if both runs looked at theirs."""
+    what = (*SAME, "gpu") if one.get("gpu") and other.get("gpu") else SAME
+    return [f"{key} {one.get(key)!r} against {other.get(key)!r}" for key in what if one.get(key) != other.get(key)]
 
 
 def versions_changed(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:

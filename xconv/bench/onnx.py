@@ -35,7 +35,10 @@ def _onnxruntime(model: bytes, x: np.ndarray, trial: Trial) -> Runner:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.inter_op_num_threads = trial.threads, 1
     options.log_severity_level = 4
-    session = onnxruntime.InferenceSession(model, options, providers=[provider])
+    settings = {"use_tf32": int(trial.dtype == "tf32")} if trial.device == "cuda" else {}
+    session = onnxruntime.InferenceSession(model, options, providers=[(provider, settings)])
+    if provider not in session.get_providers():  # it would run on the processor and say nothing
+        raise XconvError(f"this ONNX Runtime cannot load its {provider}")
     feeds = {session.get_inputs()[0].name: x}
     if trial.device == "cpu":
         step = lambda: session.run(None, feeds)  # noqa: E731

@@ -21,8 +21,8 @@ def drawn(run: Run) -> list[tuple[str, str]]:
         if (device, dtype) in run.ceilings:
             found.append((f"Roofline, {device} {dtype}", _roofline(mine, run.ceilings[device, dtype])))
         found.append((f"Time against multiply-adds, {device} {dtype}", _sizes(mine)))
-    if {"cpu", "cuda"} <= {row.device for row in rows}:
-        found.append(("GPU beside CPU: the fastest contender of each, float32", _both(rows)))
+    if both := both_devices(rows):
+        found.append(("GPU beside CPU: the fastest contender of each, float32", _both(both)))
     found += [(f"{tool['tool']}: growth over {tool['over']}", _growth(tool)) for tool in run.tools if tool["points"]]
     return found
 
@@ -71,20 +71,24 @@ def _sizes(rows: Sequence[Row]) -> str:
     return svg(figure)
 
 
-@inked()
-def _both(rows: Sequence[Row]) -> str:
-    """Milliseconds per example of the fastest contender, on either device."""
-    best: dict[tuple[str, str], dict[str, float]] = {}
+def both_devices(rows: Sequence[Row]) -> list[tuple[str, dict[str, float]]]:
+    """What was timed on both devices in float32: seconds per example of the fastest contender on each."""
+    best: dict[str, dict[str, float]] = {}
     for row in rows:
         if row.dtype == "float32" and not row.group:
-            line = best.setdefault((f"{row.block}/{row.case}", row.step), {})
+            line = best.setdefault(f"{row.block}/{row.case} {row.step}", {})
             line[row.device] = min(line.get(row.device, float("inf")), row.median / row.shape[0])
-    lines = [(key, line) for key, line in best.items() if len(line) == 2]
+    return [(name, line) for name, line in best.items() if len(line) == 2]
+
+
+@inked()
+def _both(lines: Sequence[tuple[str, dict[str, float]]]) -> str:
+    """Milliseconds per example, a pair of bars for each step of each size."""
     figure, (plot,) = axes(6, 0.8 + 0.34 * len(lines))
     for k, device in enumerate(("cpu", "cuda")):
         plot.barh([y + 0.4 * k for y in range(len(lines))], [line[device] * 1e3 for _, line in lines], 0.4,
                   label=device, color=COLOURS[k])  # fmt: skip
-    plot.set_yticks([y + 0.2 for y in range(len(lines))], [f"{name} {step}" for (name, step), _ in lines])
+    plot.set_yticks([y + 0.2 for y in range(len(lines))], [name for name, _ in lines])
     plot.invert_yaxis()
     plot.set(xscale="log", xlabel="ms per example")
     _legend(plot)

@@ -17,8 +17,8 @@ from ..page import page
 from ..parity.checks import AGREE, DIFFER
 from .compare import Change, changes
 from .figures import Ratio, Row, against_stock, geometric_mean, read
-from .machine import machine, unlike, versions_changed
-from .session import Plan, Run
+from .machine import versions_changed
+from .session import Run
 from .tools import print_tools
 
 FORMAT = 1
@@ -54,22 +54,11 @@ def load(path: Path) -> dict[str, Any]:
         found = json.loads(path.read_text())
         if found["format"] != FORMAT:
             raise KeyError("format")
-        return {**found, "rows": [read(row) for row in found["rows"]]}
+        return {"machine": dict(found["machine"]), "rows": [read(row) for row in found["rows"]]}
     except OSError as error:
         raise XconvError(f"cannot read {path}: {error.strerror}") from error
     except (ValueError, KeyError, TypeError) as error:
         raise XconvError(f"{path} is not a JSON file that `xconv bench --json` wrote") from error
-
-
-def same_machine(old: dict[str, Any], plan: Plan) -> None:
-    """Refuse to compare with another machine, before anything is timed.
-
-    Raises:
-        XconvError: naming what differs.
-    """
-    here = machine(plan.method.threads, old["machine"].get("gpu", ""))  # the GPU is looked at when it is there
-    if differences := unlike(old["machine"], here):
-        raise XconvError(f"the old run is of another machine ({'; '.join(differences)}): times do not compare")
 
 
 def finish(run: Run, json_path: Path | None, html_path: Path | None, old: dict[str, Any] | None) -> int:
@@ -89,7 +78,9 @@ def finish(run: Run, json_path: Path | None, html_path: Path | None, old: dict[s
     if html_path:
         write(html_path, to_html(run, found, old))
     wrong = any(row.check == DIFFER for row in run.rows)
-    return 1 if wrong or any(change.slower for change in found) else 0
+    if wrong or any(change.slower for change in found):
+        return 1
+    return 3 if old and not found else 0  # nothing was compared
 
 
 def tables(rows: Sequence[Row]) -> dict[tuple[str, str], list[Row]]:
@@ -182,8 +173,6 @@ def print_stock(ratios: Sequence[Ratio], out: Console) -> None:
 
 def print_changes(run: Run, old: dict[str, Any], out: Console) -> list[Change]:
     """What became faster or slower beyond the spread."""
-    if differences := unlike(old["machine"], run.machine):
-        raise XconvError(f"the old run is of another machine ({'; '.join(differences)}): times do not compare")
     found = changes(old["rows"], run.rows)
     for text in versions_changed(old["machine"], run.machine):
         out.print(f"version: {text}")
@@ -194,7 +183,7 @@ def print_changes(run: Run, old: dict[str, Any], out: Console) -> list[Change]:
             f"[bold]{word}[/] {row.block}/{row.case} {row.step} {row.contender} {row.version} {row.device} {row.dtype}"
             f": {change.ratio:.2f} of the time before (turns lie up to {change.spread:.0%} apart)"
         )
-    out.print(f"{len(found)} rows compared with {old['machine']['date']}: {sum(c.slower for c in found)} slower, "
+    out.print(f"{len(found)} rows compared with {old['machine'].get('date')}: {sum(c.slower for c in found)} slower, "
               f"{sum(c.faster for c in found)} faster beyond the spread")  # fmt: skip
     out.print(loads(old["machine"], run.machine))
     return found

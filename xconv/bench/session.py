@@ -1,16 +1,16 @@
 """A run from beginning to end: plan, ceilings, tasks with a progress bar, rows."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ..errors import XconvError, one_of
+from ..errors import XconvError, first_line, one_of
 from ..parity.engines import ENGINES, WorkerFailed, Workers
 from . import suite
 from .contenders import DTYPES, GPU_DTYPES, Contender, chosen
 from .figures import Ceiling, Row
-from .machine import machine
+from .machine import machine, same
 from .work import begin
 
 
@@ -49,6 +49,7 @@ def planned(
     Raises:
         XconvError: for unknown blocks, devices, contenders or dtypes, or if nothing is left to time.
     """
+    names, devices, engines, dtypes = (list(dict.fromkeys(words)) for words in (names, devices, engines, dtypes))
     for dtype in dtypes:
         if dtype not in DTYPES:
             raise XconvError(one_of("dtype", dtype, DTYPES))
@@ -76,30 +77,48 @@ def planned(
         from .claims import tasks_of
 
         todo += [task for device in devices for task in tasks_of(device, quick, passes)]
+    todo = [task for task in todo if suite.able(task, contenders)]
+    if not todo:
+        raise XconvError("nothing to time: none of these engines runs these blocks in these dtypes on this device")
     return Plan(todo, contenders, method, folder, claims, quick, tuple(devices))
 
 
-def run(plan: Plan, console, seconds: float = 0, ray: str = "", tools: bool = False) -> Run:
-    """Time everything; rows are kept as they come.
+def looked_at(plan: Plan, ask: suite.Ask, then: Mapping[str, Any] | None) -> Run:
+    """A run before its first row: the machine and its ceilings.
 
     Raises:
-        XconvError: for a device that is not there.
+        XconvError: for a device that is not there, or if `then` is another machine than this.
+    """
+    try:
+        gpu = suite.gpu_name(ask) if "cuda" in plan.devices else ""
+        if "cuda" in plan.devices and not gpu:
+            raise XconvError("device cuda: torch sees no GPU here; --device cpu times on the processor")
+        here = machine(plan.method.threads, gpu)
+        if then:
+            same(then, here)
+        return Run(here, plan, suite.machine_ceilings(plan.tasks, ask, plan.method))
+    except WorkerFailed as failure:
+        raise XconvError(f"torch cannot measure this machine's ceilings: {first_line(failure)}") from None
+
+
+def run(
+    plan: Plan, console, seconds: float = 0, ray: str = "", tools: bool = False, then: Mapping[str, Any] | None = None
+) -> Run:
+    """Time everything; rows are kept as they come.
+
+    Args:
+        then: the machine of an older run to compare with.
+
+    Raises:
+        XconvError: as `looked_at`.
     """
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
     start = time.monotonic()
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Workers(plan.method.threads, begin) as workers, Progress(*columns, console=console) as progress:
-        bar = progress.add_task("this machine's ceilings", total=len(plan.tasks))
-        try:
-            gpu = suite.gpu_name(workers.ask) if "cuda" in plan.devices else ""
-        except WorkerFailed as failure:
-            raise XconvError(f"torch cannot be asked for its GPU: {failure}") from None
-        if "cuda" in plan.devices and not gpu:
-            raise XconvError("device cuda: torch sees no GPU here; --device cpu times on the processor")
-        done = Run(
-            machine(plan.method.threads, gpu), plan, suite.machine_ceilings(plan.tasks, workers.ask, plan.method)
-        )
+        done = looked_at(plan, workers.ask, then)
+        bar = progress.add_task("the first size", total=len(plan.tasks))
         if ray:
             from ..distribute import bench_rows
 

@@ -1,6 +1,7 @@
 """The grid: every block and size, its contenders prepared together and timed in turns, rows as they come."""
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cache
 from itertools import count
@@ -115,17 +116,19 @@ class _Subject:
         return ask(self.trial.contender.engine, question, self.key, *args)
 
 
+def able(task: Task, contenders: Sequence[Contender]) -> list[Contender]:
+    """Those that have the task's device, dtype and step."""
+    return [c for c in contenders if task.device in c.devices and task.dtype in c.dtypes and task.step in c.passes]
+
+
 def rows_of(
     task: Task, contenders: Sequence[Contender], ask: Ask, method: Method, ceilings: dict[tuple[str, str], Ceiling],
     stock: str = "",
 ) -> Iterator[Row]:  # fmt: skip
     """Every row of a task: prepare all, take turns, hold each answer to float64, release all."""
-    able = [c for c in contenders if task.device in c.devices and task.dtype in c.dtypes and task.step in c.passes]
-    if not able:
-        return
     subjects: list[_Subject] = []
     for name, case in ((task.block, task.case), *task.rivals):
-        found = _subjects(task, name, case, able, ask, method, stock)
+        found = _subjects(task, name, case, able(task, contenders), ask, method, stock)
         subjects += [s for s in found if isinstance(s, _Subject)]
         yield from (s for s in found if isinstance(s, Row))
 
@@ -146,10 +149,11 @@ def rows_of(
                 except WorkerFailed as failure:
                     failed[s.key] = _said(failure)
     for s in subjects:
+        with suppress(WorkerFailed):  # one that is dead by now holds nothing
+            s.ask(ask, release)
         if s.key in failed:
             yield replace(s.row, reason=failed[s.key])
             continue
-        s.ask(ask, release)
         yield _measured(s, ready[s.key], turns[s.key], ceilings.get((task.device, task.dtype)))
 
 

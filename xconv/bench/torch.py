@@ -1,9 +1,9 @@
 """One step of a block's torch room, ready to be repeated."""
 
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import replace
-from io import BytesIO
 
 import numpy as np
 import torch
@@ -23,6 +23,21 @@ def gpu() -> str:
 def precise(dtype: str) -> None:
     """Let float32 products be rounded to TF32, or not."""
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = dtype == "tf32"
+
+
+def settle(trial: Trial) -> None:
+    """Threads, TF32, and on a GPU convolution algorithms that are chosen by trying, in the warm-up."""
+    torch.set_num_threads(trial.threads)
+    torch.backends.cudnn.benchmark = trial.device == "cuda"
+    precise(trial.dtype)
+
+
+def forget(everything: bool) -> None:
+    """Give the GPU's memory back, and what was compiled if nothing is prepared any more."""
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    if everything and "torch._dynamo" in sys.modules:
+        torch.compiler.reset()
 
 
 def stopwatch(step, device: str):
@@ -60,13 +75,15 @@ def model_of(trial: Trial, leaves: Sequence[Leaf], dtype: str) -> torch.nn.Modul
 
 def runner(trial: Trial, leaves: Sequence[Leaf], x: np.ndarray) -> Runner:
     """Torch, eager or compiled, in either memory format."""
-    precise(trial.dtype)
-    torch.backends.cudnn.benchmark = trial.device == "cuda"  # choose convolution algorithms by trying, in the warm-up
+    settle(trial)
     model, given = model_of(trial, leaves, trial.numbers), door.from_numpy(x).to(trial.device)
     form = FORMATS.get(x.ndim)
     if trial.contender.layout == "channels_last" and form:
         model, given = model.to(memory_format=form), given.contiguous(memory_format=form)
-    call = torch.compile(model, dynamic=False) if trial.contender.how == "compiled" else model
+    call = model
+    if trial.contender.how == "compiled":
+        torch._dynamo.config.fail_on_recompile_limit_hit = True  # or torch would silently run it uncompiled
+        call = torch.compile(model, dynamic=False)
 
     def forward():
         return door._flat(call(given))
@@ -115,11 +132,13 @@ def exact_outputs(trial: Trial, leaves: Sequence[Leaf], x: np.ndarray) -> list[n
 
 def export(trial: Trial, leaves: Sequence[Leaf], x: np.ndarray) -> bytes:
     """The ONNX file that torch's own exporter makes of our room."""
-    model, file = model_of(replace(trial, device="cpu"), leaves, trial.numbers), BytesIO()
-    torch.onnx.export(
-        model, (door.from_numpy(x),), input_names=["x"], output_names=["y"], dynamo=True, verbose=False
-    ).save(file)
-    return file.getvalue()
+    return exported(model_of(replace(trial, device="cpu"), leaves, trial.numbers), door.from_numpy(x))
+
+
+def exported(model: torch.nn.Module, x: torch.Tensor) -> bytes:
+    program = torch.onnx.export(model, (x,), input_names=["x"], output_names=["y"], dynamo=True, verbose=False)
+    assert program is not None
+    return program.model_proto.SerializeToString()
 
 
 def ceilings(device: str, dtype: str, threads: int, seconds: float) -> tuple[float, float]:
@@ -132,7 +151,7 @@ def ceilings(device: str, dtype: str, threads: int, seconds: float) -> tuple[flo
     precise(dtype)
     kind = getattr(torch, "float32" if dtype == "tf32" else dtype)
     on_gpu = device == "cuda"
-    side, numbers, repeats = (8192, 1 << 29, 5) if on_gpu else (1024, 1 << 25, 1)
+    side, numbers, repeats = (8192, 1 << 28, 5) if on_gpu else (1024, 1 << 25, 1)
     random = {"device": device, "dtype": kind}
     a, b = torch.randn(side, side, **random), torch.randn(side, side, **random)
     steps = [(side**3, lambda: torch.mm(a, b))]

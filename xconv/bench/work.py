@@ -4,10 +4,13 @@ A prepared contender stays in its worker between turns, so that contenders of se
 b) while everything but the one that is timed is idle.
 """
 
+import gc
 import os
+import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from importlib import import_module
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
@@ -111,7 +114,12 @@ def weights(leaves: Sequence[Leaf], dtype: str) -> tuple[Leaf, ...]:
 
 def x_of(trial: Trial) -> np.ndarray:
     """The input, the same numbers in every worker, never zeros."""
-    return inputs("random", trial.shape, INPUT_SEED, trial.numbers)
+    return _numbers(trial.shape, trial.numbers)
+
+
+@lru_cache(maxsize=1)  # to draw them takes longer than many a step, and contenders come one after the other
+def _numbers(shape: tuple[int, ...], dtype: str) -> np.ndarray:
+    return inputs("random", shape, INPUT_SEED, dtype)
 
 
 def sampled(y: np.ndarray) -> np.ndarray:
@@ -175,13 +183,12 @@ def turn(key: int, seconds: float) -> list[float]:
 
 def release(key: int) -> None:
     """Forget a contender and give its memory back."""
-    if _ready.pop(key, None):
-        import gc
-        import sys
+    _ready.pop(key, None)
+    gc.collect()
+    if "torch" in sys.modules:
+        from .torch import forget
 
-        gc.collect()
-        if "torch" in sys.modules and (cuda := sys.modules["torch"].cuda).is_available():
-            cuda.empty_cache()
+        forget(everything=not _ready)
 
 
 def exact(trial: Trial, leaves: Sequence[Leaf]) -> tuple[np.ndarray, ...]:
