@@ -101,8 +101,8 @@ def test_placing_by_tiles_is_copying(shape, vectors, dtype, monkeypatch):
         assert np.array_equal(compact(turned), turned)
         assert compact(turned).flags.c_contiguous
         target, back = np.zeros(turned.shape, dtype), np.zeros(shape, dtype)
-        place(turned, target)
-        place(target.transpose(np.argsort(axes) if axes else ()), back)
+        place([(turned, target)])
+        place([(target.transpose(np.argsort(axes) if axes else ()), back)])
         assert np.array_equal(target, turned)
         assert np.array_equal(back, array)
     assert compact(array) is array

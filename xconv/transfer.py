@@ -8,7 +8,6 @@ from typing import Any
 from . import features
 from .callable import callable_module
 from .carry import Leaf, Leaves, carry_leaf, hollow, rule_for
-from .data import finite
 from .errors import TransferError, XconvError, need
 from .files import replacing
 from .frameworks import door, side_of
@@ -55,11 +54,11 @@ def transfer(
     kinds = {t: (source[t].kind, target[k].kind) if forth else (target[t].kind, source[k].kind)
              for t, k in there.items()}  # fmt: skip
     orders = features.given(flattened, there) if flattened is not None else features.orders(torch, keras, there, kinds)
-    doors[1].load(dst, [
+    sick = doors[1].load(dst, [
         features.carried(source[a], target[b], sides[0], orders.get(a if forth else b)) for a, b in pairs.items()
     ])  # fmt: skip
-    if sick := [f"{leaf}.{name}" for leaf in source.values() for name, a in leaf.weights.items() if not finite(a)]:
-        warnings.warn(f"{', '.join(sick[:3])} of the source held NaN or infinity, and was copied so", stacklevel=2)
+    if sick:
+        warnings.warn(f"{', '.join(sick[:3])} holds NaN or infinity now, as the source does", stacklevel=2)
     return pairs
 
 

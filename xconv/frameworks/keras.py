@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from ctypes import c_byte
+from math import prod
 from typing import Any
 from zipfile import is_zipfile
 
@@ -10,7 +12,8 @@ import numpy as np
 from keras.src.models.functional import Functional  # keras.Model of tensors makes one; it has no public name
 
 from ..carry import Leaf
-from ..copying import compact, place
+from ..copying import LARGE, compact, place_all
+from ..dtypes import numpy_dtype
 from ..errors import TransferError, XconvError, first_line
 from ..rules import kind_of
 
@@ -64,6 +67,8 @@ def children(layer: keras.Layer) -> Iterator[tuple[str, keras.Layer]]:
     """Sublayers by the attribute that holds them; those of a Sequential or functional model by their names."""
     if type(layer).call in (Functional.call, keras.Sequential.call):
         yield from ((child.name, child) for child in layer.layers)
+        return
+    if not layer._layers:
         return
     held = {id(child) for child in layer._layers}
     # On the torch backend sublayers live in _modules, not in the instance's dictionary; TensorFlow's tracking keeps
@@ -140,7 +145,7 @@ def layers(layer: keras.Layer, path: str = "") -> Iterator[tuple[str, keras.Laye
 def lent(variable: Any) -> np.ndarray:
     """A variable's values in its own memory where the backend lends it; not to be written, nor kept when it changes."""
     if keras.backend.backend() == "tensorflow" and variable.dtype != "bfloat16":  # which is no type of a buffer's
-        return np.asarray(memoryview(variable.value.read_value()))
+        return np.asarray(memoryview(variable.value.value()))
     return to_numpy(variable)
 
 
@@ -152,29 +157,45 @@ def leaves(model: keras.Layer, copy: bool = True) -> dict[str, Leaf]:
     }
 
 
-def load(model: keras.Layer, given: Sequence[Leaf]) -> None:
+def load(model: keras.Layer, given: Sequence[Leaf]) -> list[str]:
     """Write leaves into a model.
+
+    Returns:
+        The weights that were given NaN or infinity, by name.
 
     Raises:
         TransferError: before anything is written, if values would lose bits.
     """
-    held, plan = variables(model), []
+    held, plan = variables(model), {}
     for leaf in given:
         for name, array in leaf.weights.items():
             target = held[leaf.path][1][name]
-            if not np.can_cast(array.dtype, dtype := lent(target).dtype):
-                raise TransferError(f"{leaf}.{name} arrives as {array.dtype} and would lose bits in {dtype}")
-            plan.append((target, array))
-    # TensorFlow copies whatever becomes its tensor, so all can pass through one room; other backends may keep the room.
-    shared = keras.backend.backend() == "tensorflow" and {a.dtype: np.empty(0, a.dtype) for _, a in plan}
-    for target, array in plan:
-        if shared and not array.flags.c_contiguous:
-            if shared[array.dtype].size < array.size:
-                shared[array.dtype] = np.empty(array.size, array.dtype)
-            room = shared[array.dtype][: array.size].reshape(array.shape)
-            place(array, room)
-            array = room
-        target.assign(from_numpy(compact(array)))
+            if not np.can_cast(array.dtype, numpy_dtype(target.dtype)):
+                raise TransferError(f"{leaf}.{name} arrives as {array.dtype} and would lose bits in {target.dtype}")
+            plan[f"{leaf}.{name}"] = array, target
+    return place_all(plan, _memory, lambda target, array: target.assign(from_numpy(compact(array))))
+
+
+def _memory(variable: Any, dtype: np.dtype) -> np.ndarray | None:
+    """A variable's memory, to be written; None if the backend does not lend it.
+
+    On TensorFlow it is new: the old may be that of other variables and tensors too, which must not change with it.
+    """
+    if keras.backend.backend() == "torch":
+        from .torch import memory
+
+        return memory(variable.value, dtype)
+    if keras.backend.backend() != "tensorflow" or prod(variable.shape) < LARGE or variable.dtype != dtype.name:
+        return None
+    import tensorflow as tf
+
+    fresh = tf.raw_ops.Empty(shape=variable.shape, dtype=variable.dtype)
+    address = np.asarray(memoryview(fresh)).ctypes.data
+    variable.value.assign(fresh, read_value=False)
+    if lent(variable).ctypes.data != address:  # on a GPU, or a variable that keeps copies of what it is given
+        return None
+    room = (c_byte * (prod(variable.shape) * dtype.itemsize)).from_address(address)
+    return np.frombuffer(room, dtype).reshape(variable.shape)
 
 
 def _flat(outputs: Any) -> list[Any]:

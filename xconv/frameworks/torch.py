@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from ..carry import Leaf
-from ..copying import compact, place
+from ..copying import compact, place_all
 from ..errors import TransferError, XconvError, first_line, need
 from ..rules import COUNTERS, kind_of
 
@@ -75,25 +75,30 @@ def leaves(model: nn.Module, copy: bool = True) -> dict[str, Leaf]:
     }
 
 
-def load(model: nn.Module, given: Sequence[Leaf]) -> None:
+def load(model: nn.Module, given: Sequence[Leaf]) -> list[str]:
     """Write leaves into a model.
+
+    Returns:
+        The weights that were given NaN or infinity, by name.
 
     Raises:
         TransferError: before anything is written, if a leaf is not there, or values would lose bits.
     """
-    held, plan = tensors(model), []
+    held, plan = tensors(model), {}
     for leaf in given:
         for name, array in leaf.weights.items():
             target = held[leaf.path][1][name]
             if not np.can_cast(array.dtype, to_numpy(target).dtype):
                 raise TransferError(f"{leaf}.{name} arrives as {array.dtype} and would lose bits in {target.dtype}")
-            plan.append((target, array))
+            plan[f"{leaf}.{name}"] = array, target
     with torch.no_grad():
-        for target, array in plan:
-            if target.device.type == "cpu" and target.is_contiguous() and to_numpy(target).dtype == array.dtype:
-                place(array, to_numpy(target))
-            else:
-                target.copy_(from_numpy(array))
+        return place_all(plan, memory, lambda target, array: target.copy_(from_numpy(array)))
+
+
+def memory(tensor: torch.Tensor, dtype: np.dtype) -> np.ndarray | None:
+    """A tensor's own memory, to be written; None if it is not in this machine's, in order and of that dtype."""
+    lends = tensor.device.type == "cpu" and tensor.is_contiguous() and to_numpy(tensor).dtype == dtype
+    return to_numpy(tensor) if lends else None
 
 
 def _call(model: nn.Module, training: bool, how: str):
