@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
+from ..features import NORMS
 from .align import kindred
 from .holders import Holder
 from .machine import Machine
@@ -88,11 +89,16 @@ def walk(session: Session, solve: Solve, reach: Callable[[Step | None], None] = 
     return found
 
 
-def flat_move(session: Session, ks: Step) -> Callable[[np.ndarray], np.ndarray] | None:
-    sizes = session.transfer.flat.get(ks.index)
-    if not sizes:
-        return None
-    return lambda a: np.moveaxis(a.reshape(a.shape[0], *sizes), 1, -1).reshape(a.shape)
+def _ordered(session: Session, ks: Step) -> Callable[[np.ndarray], np.ndarray] | None:
+    """How torch's features lie in Keras's order, before a layer for which the two are not one."""
+    order = session.transfer.features.get(ks.index)
+    return None if order is None else lambda a: a[:, order]
+
+
+def _given(session: Session, ts: Step, ks: Step) -> np.ndarray:
+    """What torch's layer gives; of features as many as it is fed, in Keras's order."""
+    move, given = _ordered(session, ks), session.t(ts.outputs[0])
+    return move(given) if move and ts.kind.startswith(NORMS) else given
 
 
 def _fed(session: Session, t: Holder, k: Holder, ts: Step, ks: Step, ours: int, theirs: int, meet) -> None:
@@ -103,7 +109,7 @@ def _fed(session: Session, t: Holder, k: Holder, ts: Step, ks: Step, ours: int, 
         return
     reference, actual = session.t(ours), session.K.attempt(theirs)
     if actual is not None:
-        move = flat_move(session, ks)
+        move = _ordered(session, ks)
         if move is not None and agree(move(reference), actual):
             session.settled[theirs] = ours
             return
@@ -118,7 +124,7 @@ def _fed(session: Session, t: Holder, k: Holder, ts: Step, ks: Step, ours: int, 
     if reference.dtype.kind in "iub" and (actual is None or actual.size != reference.size):
         return
     shape = actual.shape if actual is not None else session.traces[1].shapes[theirs]
-    move = flat_move(session, ks)
+    move = _ordered(session, ks)
     expected = move(reference) if move else expect(reference, shape, channels(ts), session.layout)
     session.settled[theirs] = ours
     if session.K.origin(theirs) is None:  # the model's own input, fed to another layer
@@ -146,7 +152,7 @@ def _agrees(session: Session, ts: Step, ks: Step) -> bool:
     if target in session.transfer.shifted or target in session.K._given:
         return False
     actual = session.K.attempt(target)
-    return actual is not None and laid_out(session.t(ts.outputs[0]), actual, channels(ts)) is not None
+    return actual is not None and laid_out(_given(session, ts, ks), actual, channels(ts)) is not None
 
 
 def _gave(session: Session, t: Holder, k: Holder, ts: Step, ks: Step, meet) -> None:
@@ -154,7 +160,7 @@ def _gave(session: Session, t: Holder, k: Holder, ts: Step, ks: Step, meet) -> N
     if target in session.transfer.shifted:
         return
     actual = session.K.attempt(target)
-    reference = session.t(ts.outputs[0])
+    reference = _given(session, ts, ks)
     if actual is not None and laid_out(reference, actual, channels(ts)) is not None:
         session.settled[target] = ts.outputs[0]
         return
@@ -175,7 +181,7 @@ def _gave(session: Session, t: Holder, k: Holder, ts: Step, ks: Step, meet) -> N
     ours_value, target = _comparable(session, ts, target, near, values)
     actual = values[target]
     shape = actual.shape if actual is not None else shape
-    reference = session.t(ours_value)
+    reference = _given(session, ts, ks) if ours_value == ts.outputs[0] else session.t(ours_value)
     expected = expect(reference, shape, channels(ts), session.layout)
     session.settled[target] = ours_value
     fault = Fault(session, "in", target, expected, actual, ours_value, (t, k), ts, ks)

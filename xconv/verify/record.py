@@ -19,18 +19,17 @@ import numpy as np
 from ..carry import Leaf
 from ..errors import TransferError, XconvError
 from ..files import replacing
-from ..rules import Rule, flattened
 from .align import align
 from .chance import same
 from .diagnose import last, place
-from .holders import Holder, carry_part, holders, row_for
+from .holders import Holder, carry_part, holders
 from .inputs import draw, keras_layouts
 from .match import AGREE_OUTPUT, channels, difference, laid_out, output_difference, scrambled
 from .model import Depth, Difference, Divergence, Ref, Report, Step, Trace, Verdict
 from .outcome import graph
 from .result import Life
 from .session import PADS
-from .transfer import flat_before
+from .transfer import row_between
 
 VERSION = 1
 LIMIT = 64 * 2**30  # bytes that an archive may claim to hold
@@ -131,20 +130,13 @@ def _carry(other: Recorded, held: Sequence[Holder], s: Any, trace: Trace, kind: 
         found = align(trace, other.trace, held, other.holders, leaves=(mine, other.leaves))
     for t, k in found.pairs:
         source, target = (t, k) if kind == "keras" else (k, t)
-        row = _row(traces, t, k)
+        row = row_between(*traces, t, k)
         if row is None:
             raise TransferError(f"no rule carries {source} to {target}")
         given = next(leaf for leaf, h in zip(other.leaves, other.holders, strict=True) if h is source)
         room = next(leaf for leaf, h in zip(mine, held, strict=True) if h is target)
         for name, array in carry_part(given, room, other.trace.side, row)[0].weights.items():
             s.write(target.weights[name], array)
-
-
-def _row(traces: tuple[Trace, Trace], t: Holder, k: Holder) -> Rule | None:
-    """The rule of a pair; a dense layer after a flatten takes torch's features in torch's order."""
-    if t.kind == "Linear" and k.kind == "Dense" and (sizes := flat_before(*traces, t.step, k.step)):
-        return flattened(sizes[0], sizes[1:])
-    return row_for(t, k)
 
 
 def _save(
@@ -314,7 +306,7 @@ def _unequal(found: Any, torch: Recorded, keras: Recorded) -> list[str]:
     at_k = {id(h): leaf for h, leaf in zip(keras.holders, keras.leaves, strict=True)}
     names = []
     for t, k in found.pairs:
-        row = _row((torch.trace, keras.trace), t, k)
+        row = row_between(torch.trace, keras.trace, t, k)
         if row is None:
             continue
         try:

@@ -8,10 +8,12 @@ import numpy as np
 
 from ..carry import Leaf
 from ..errors import TransferError
-from ..rules import AFFINE, Rule, flattened
+from ..features import rowed
+from ..rules import AFFINE, Rule
+from . import features
 from .align import Alignment, kindred
 from .holders import NEUTRAL, Holder, carry_part, known, leaf, outline, role, row_for
-from .model import Divergence, Step, Trace
+from .model import Divergence, Trace
 from .shapes import layouts
 from .sides import Side
 from .sorts import sort
@@ -32,62 +34,20 @@ class Transfer:
     handled: set[str] = field(default_factory=set)  # paths of layers without a partner that do no harm
     findings: list[Divergence] = field(default_factory=list)  # faults that the weights alone show
     orders: Orders = field(default_factory=dict)  # in how many orders of axes a weight would fit
-    flat: dict[int, tuple[int, ...]] = field(
-        default_factory=dict
-    )  # Keras step to (channels, *sizes) before its flatten
+    features: dict[int, np.ndarray] = field(default_factory=dict)  # Keras step to the order of its features
+
+    def row(self, t: Holder, k: Holder) -> Rule | None:
+        """The rule for a pair, with the features in their order."""
+        return _ordered(row_for(t, k), self.features.get(k.step.index))
 
 
-_FLATTENING = frozenset({"flatten", "view", "reshape", "Flatten", "Reshape"})
+def _ordered(row: Rule | None, order: np.ndarray | None) -> Rule | None:
+    return row if row is None or order is None else rowed(row, order)
 
 
-def flattening(trace: Trace, step: Step) -> Step | None:
-    """The flatten that feeds a dense layer, perhaps through steps that keep the shape."""
-    value = step.inputs[0] if step.inputs else None
-    while value is not None:
-        maker = trace.producer(value)
-        if maker is None:
-            return None
-        if maker.kind in _FLATTENING:
-            source = trace.shapes[maker.inputs[0]]
-            return maker if len(source) > 2 and len(maker.shapes[0]) == 2 else None
-        if len(maker.inputs) != 1 or maker.kind == "weight" or trace.shapes[maker.inputs[0]] != maker.shapes[0]:
-            return None
-        value = maker.inputs[0]
-    return None
-
-
-def flat_before(torch: Trace, keras: Trace, t: Step, k: Step) -> tuple[int, ...]:
-    """(channels, *sizes) if both sides flatten one tensor in their own order before a dense layer, else ()."""
-    ours, theirs = flattening(torch, t), flattening(keras, k)
-    if ours is None or theirs is None:
-        return ()
-    here, there = torch.shapes[ours.inputs[0]][1:], keras.shapes[theirs.inputs[0]][1:]
-    if len(here) != len(there):  # one side has an axis of length one, such as the height of a row
-        here, there = ((*s[:at], *(n for n in s[at:end] if n > 1), *s[end:])
-                       for s, at, end in ((here, 1, len(here)), (there, 0, len(there) - 1)))  # fmt: skip
-    if here[1:] + here[:1] != there or np.prod(here[1:]) == 1 or here[0] == 1:
-        return ()
-    if any(_chosen(trace, step.inputs[0]) for trace, step in ((torch, ours), (keras, theirs))):
-        return ()
-    return here
-
-
-_PERMUTES = frozenset("permute transpose movedim moveaxis swapaxes swapdims einsum Permute Transpose Moveaxis".split())
-
-
-def _chosen(trace: Trace, value: int) -> bool:
-    """Is the order of a value's axes the user's own, not the framework's: from a permutation, or from a stack?"""
-
-    def chooses(step: Step) -> bool:
-        return step.kind in _PERMUTES or sort(step) == "stack"
-
-    step = trace.producer(value)
-    while step is not None and not chooses(step):
-        through = step.owner is None or sort(step) == "activation"
-        if len(step.inputs) != 1 or not through or trace.shapes[step.inputs[0]] != step.shapes[0]:
-            return False
-        step = trace.producer(step.inputs[0])
-    return step is not None
+def row_between(torch: Trace, keras: Trace, t: Holder, k: Holder) -> Rule | None:
+    """The rule for a pair of two traces."""
+    return _ordered(row_for(t, k), features.order(torch, keras, t, k))
 
 
 class Carrier:
@@ -101,23 +61,25 @@ class Carrier:
         self.transfer = Transfer()
 
     def row(self, t: Holder, k: Holder) -> Rule | None:
-        if t.kind == "Linear" and k.kind == "Dense" and (sizes := self.transfer.flat.get(k.step.index)):
-            return flattened(sizes[0], sizes[1:])
-        return row_for(t, k)
+        return self.transfer.row(t, k)
 
-    def flats(self) -> None:
-        for t, k in self.alignment.pairs:
-            if t.kind == "Linear" and k.kind == "Dense" and (sizes := flat_before(*self.traces, t.step, k.step)):
-                for step in k.steps:
-                    self.transfer.flat[step.index] = sizes
-                self.transfer.notes.append(
-                    f"the kernel of {k} is permuted from channels-first to channels-last order, since each side "
-                    f"flattens {sizes} in its own"
-                )
+    def look(self, t: Holder, k: Holder) -> bool:
+        """Find the order in which a pair's features are carried; is it another than they have?"""
+        order = features.order(*self.traces, t, k)
+        for step in k.steps:
+            self.transfer.features.pop(step.index, None)
+            if order is not None:
+                self.transfer.features[step.index] = order
+        return order is not None
 
     def run(self, mode: str) -> Transfer:
         """Carry everything that fits; `mode` is "from-torch", "from-keras" or "as-is"."""
-        self.flats()
+        for t, k in self.alignment.pairs:
+            if self.look(t, k):
+                self.transfer.notes.append(
+                    f"the weights of {k} are permuted from channels-first to channels-last order, since each side "
+                    "flattens in its own"
+                )
         if mode == "as-is":
             return self.transfer
         side = "torch" if mode == "from-torch" else "keras"

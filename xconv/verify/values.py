@@ -19,7 +19,7 @@ from .holders import Holder, compatible, outline
 from .machine import Machine
 from .model import Step, Trace
 from .session import before_pads, first_input
-from .transfer import Carrier, flat_before
+from .transfer import Carrier
 
 NEAR = 1e-5  # of the largest magnitude: constants that a side rounds to float32 stay far below, wrong weights do not
 TRIES = 12  # for each layer, on average
@@ -147,10 +147,7 @@ class Search:
         carrier, side = self.carrier, "torch" if self.forward else "keras"
         here, there = (carrier.torch, carrier.keras) if self.forward else (carrier.keras, carrier.torch)
         t, k = (partner, node) if self.forward else (node, partner)
-        for step in k.steps:
-            carrier.transfer.flat.pop(step.index, None)
-            if t.kind == "Linear" and k.kind == "Dense" and (sizes := flat_before(*carrier.traces, t.step, k.step)):
-                carrier.transfer.flat[step.index] = sizes
+        carrier.look(t, k)
         carrier.orders |= {(node.path, name): way for name in node.weights}
         carrier.transfer.orders.clear()
         try:

@@ -24,10 +24,7 @@ def carried(fault: Fault) -> tuple[Mapping[str, np.ndarray], Mapping[str, np.nda
     assert fault.pair is not None
     t, k = fault.pair
     a, b = leaf(t, fault.session.torch.to_numpy), leaf(k, fault.session.keras.to_numpy)
-    from ...rules import flattened
-
-    sizes = fault.session.transfer.flat.get(k.step.index)
-    row = flattened(sizes[0], sizes[1:]) if sizes and t.kind == "Linear" else row_for(t, k)
+    row = fault.session.transfer.row(t, k)
     if row is None:
         return {}, b.weights
     return carry_part(a, b, "torch", row)[0].weights, b.weights

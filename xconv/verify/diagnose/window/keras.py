@@ -93,8 +93,8 @@ def _units(fault: Fault, k: Step) -> Iterator[Proposal]:
     if k.kind != "Dense" or weight is None or kernel is None or weight.shape[0] == kernel.shape[-1]:
         return
     weight = weight.reshape(weight.shape[:2])
-    if sizes := fault.session.transfer.flat.get(k.index):
-        weight = np.moveaxis(weight.reshape(-1, *sizes), 1, -1).reshape(weight.shape)
+    if (order := fault.session.transfer.features.get(k.index)) is not None:
+        weight = weight[:, order]
 
     def wide(m: Machine) -> None:
         m.change(k.index, run=lambda x, *_, **__: [from_numpy(to_numpy(x) @ weight.T + ours.get("bias", 0.0))])
