@@ -14,8 +14,9 @@ from typing import Any
 
 import numpy as np
 
+from ..carry import Leaves, by_path
 from ..copying import processors
-from ..parity.engines import WorkerFailed, Workers
+from ..parity.engines import ENGINES, KERAS_WITNESSES, WorkerFailed, Workers
 from .work import begin
 
 REPEATS = 3
@@ -105,26 +106,33 @@ def transfers(sizes: Sequence[int]) -> list[Point]:
     return found
 
 
-def exports(depths: Sequence[int]) -> list[Point]:
-    """Our own graph of residual nets of growing depth."""
+Stages = Sequence[tuple[str, int, int]]  # of a residual net: what grows, blocks, channels
+
+
+def exports(nets: Stages) -> list[Point]:
+    """Our own graph of residual nets of growing depth and width."""
     from ..block import block
-    from ..carry import by_path
     from ..draw import draw
     from ..frameworks import torch as door
     from ..onnx.export import block_model
 
     subject, found = block("small_resnet"), []
-    for depth in depths:
-        config = subject.spec.Config(stages=((depth, 16),))
+    for series, depth, width in nets:
+        config = subject.spec.Config(stages=((depth, width),))
         leaves = by_path(draw(door.leaves(subject.room("torch").build(config)), 1))
         write = partial(block_model, subject, config, leaves, (1, 3, 32, 32))
         seconds = best(write)
         nodes = len(write().graph.node)
-        found.append(Point("small_resnet", nodes, seconds, f"{seconds / nodes * 1e6:.0f} µs per node"))
+        found.append(Point(series, _numbers(leaves), seconds,
+                           f"{nodes} nodes, {seconds / nodes * 1e6:.0f} µs for each"))  # fmt: skip
     return found
 
 
-def verifications(depths: Sequence[int]) -> list[Point]:
+def _numbers(leaves: Leaves) -> int:
+    return sum(int(a.size) for leaf in leaves.values() for a in leaf.weights.values())
+
+
+def verifications(nets: Stages) -> list[Point]:
     """`verify` on the same nets, and what the bare float64 forward passes of both sides take."""
     from ..block import block
     from ..draw import numbers
@@ -134,8 +142,8 @@ def verifications(depths: Sequence[int]) -> list[Point]:
 
     subject, found = block("small_resnet"), []
     x = numbers((2, 3, 32, 32), 0, "x", "float64")
-    for depth in depths:
-        config = subject.spec.Config(stages=((depth, 8),))
+    for series, depth, width in nets:
+        config = subject.spec.Config(stages=((depth, width),))
         ours, theirs = (subject.room(room).build(config) for room in ("torch", "keras"))
         if not theirs.built:
             theirs.build((None, 32, 32, 3))
@@ -145,10 +153,10 @@ def verifications(depths: Sequence[int]) -> list[Point]:
         ours.double()
         bare = best(partial(torch_door.run, ours, [x]))
         bare += best(partial(keras_door.run, theirs, [np.moveaxis(x, 1, -1).astype("float32")]))
-        weights = sum(int(a.size) for leaf in torch_door.leaves(ours).values() for a in leaf.weights.values())
-        found.append(Point("verify", weights, seconds,
+        weights = _numbers(torch_door.leaves(ours))
+        found.append(Point(series, weights, seconds,
                            f"{report.verdict}; {seconds / bare:.0f} times the bare forward passes"))  # fmt: skip
-        found.append(Point("bare forward passes", weights, bare))
+        found.append(Point(f"{series}: bare forward passes", weights, bare))
     return found
 
 
@@ -172,10 +180,11 @@ def parities(workers: Workers, names: Sequence[str]) -> list[Point]:
 def measured(console: Any, quick: bool = False) -> list[dict[str, Any]]:
     """Every tool; one that cannot be measured here says why."""
     millions = (1_000_000, 10_000_000) if quick else (1_000_000, 10_000_000, 100_000_000)
+    nets = grown((1, 2), (8, 16)) if quick else grown((1, 3, 9), (8, 32, 128))
     plan: list[tuple[str, str, Callable[[], list[Point]]]] = [
         ("transfer", "parameters", lambda: _asked(transfers, millions)),
-        ("export", "nodes", lambda: _asked(exports, (1, 4, 16))),
-        ("verify", "parameters", lambda: _asked(verifications, (1, 2) if quick else (1, 3, 9))),
+        ("export", "parameters", lambda: _asked(exports, grown((1, 4, 16), (16, 64, 256)))),
+        ("verify", "parameters", lambda: _asked(verifications, nets)),
         ("parity", "rows", lambda: _parities(("conv_norm",) if quick else ("conv_norm", "factorized", "lenet"))),
     ]
     found = []
@@ -189,9 +198,19 @@ def measured(console: Any, quick: bool = False) -> list[dict[str, Any]]:
     return found
 
 
-def _asked(question: Callable[[Sequence[int]], list[Point]], sizes: Sequence[int]) -> list[Point]:
+def grown(depths: Sequence[int], widths: Sequence[int]) -> Stages:
+    """Nets that grow in either way from the least of both.
+
+    >>> grown((1, 4), (8, 16))
+    [('deeper', 1, 8), ('deeper', 4, 8), ('wider', 1, 8), ('wider', 1, 16)]
+    """
+    return [*(("deeper", d, widths[0]) for d in depths), *(("wider", depths[0], w) for w in widths)]
+
+
+def _asked(question: Callable[..., list[Point]], sizes: Sequence[Any]) -> list[Point]:
+    keras = next((name for name in KERAS_WITNESSES if ENGINES[name].installed), "tensorflow")
     with Workers(processors(), begin) as workers:
-        return workers.ask("tensorflow", question, sizes)
+        return workers.ask(keras, question, sizes)
 
 
 def _parities(names: Sequence[str]) -> list[Point]:
