@@ -22,7 +22,7 @@ def drawn(run: Run) -> list[tuple[str, str]]:
             found.append((f"Roofline, {device} {dtype}", _roofline(mine, run.ceilings[device, dtype])))
         found.append((f"Time against multiply-adds, {device} {dtype}", _sizes(mine)))
     if both := both_devices(rows):
-        found.append(("GPU beside CPU: the fastest contender of each, float32", _both(both)))
+        found.append(("GPU beside CPU: the fastest contender of each, float32, per example", _both(both)))
     found += [(f"{tool['tool']}: growth over {tool['over']}", _growth(tool)) for tool in run.tools if tool["points"]]
     return found
 
@@ -89,6 +89,7 @@ def _both(lines: Sequence[tuple[str, dict[str, float]]]) -> str:
         plot.barh([y + 0.4 * k for y in range(len(lines))], [line[device] * 1e3 for _, line in lines], 0.4,
                   label=device, color=COLOURS[k])  # fmt: skip
     plot.set_yticks([y + 0.2 for y in range(len(lines))], [name for name, _ in lines])
+    plot.margins(y=0.01)
     plot.invert_yaxis()
     plot.set(xscale="log", xlabel="ms per example")
     _legend(plot)
