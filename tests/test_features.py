@@ -58,6 +58,18 @@ def test_parts_that_are_joined_in_another_order_are_refused():
         xconv.transfer(Joined(swapped=True), joined())
 
 
+def test_one_slope_for_all_features_has_no_order():
+    torch.manual_seed(0)
+    ours = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten(), nn.PReLU(init=0.3), nn.Linear(100, 3)).eval()
+    theirs = keras.Sequential(
+        [keras.Input((7, 7, 3)), L.Conv2D(4, 3), L.Flatten(), L.PReLU(shared_axes=[1]), L.Dense(3)]
+    )
+    xconv.transfer(ours, theirs)
+    x = np.random.default_rng(0).normal(size=(2, 3, 7, 7)).astype("float32")
+    there = keras.ops.convert_to_numpy(theirs(np.moveaxis(x, 1, -1)))
+    np.testing.assert_allclose(ours(torch.from_numpy(x)).detach().numpy(), there, atol=1e-5)
+
+
 def test_parts_of_other_lengths_are_no_partners():
     whole, part = Seen((2, 3), np.arange(6)), Seen((4,), np.arange(4))
     last = Seen((3, 2), np.arange(6))

@@ -100,6 +100,10 @@ PORTS = {
         lambda: Shaped(flat, nn.LayerNorm(100), nn.PReLU(100), nn.Linear(100, 5)),
         shaped(L.Flatten, lambda: L.LayerNormalization(epsilon=1e-5), L.PReLU, dense()), IMAGE,
     ),
+    "one slope for all features": (
+        lambda: Shaped(flat, nn.PReLU(), nn.Linear(100, 5)),
+        shaped(L.Flatten, lambda: L.PReLU(shared_axes=[1]), dense()), IMAGE,
+    ),
     "a flatten in two steps": (
         lambda: Shaped(lambda x: x.flatten(2).flatten(1), nn.Linear(100, 5)),
         shaped(lambda: L.Reshape((25, 4)), L.Flatten, dense()), IMAGE,

@@ -122,6 +122,11 @@ def along(torch: str, keras: str) -> bool:
     return (torch, keras) == ("Linear", "Dense") or (torch.startswith(NORMS) and keras.startswith(NORMS))
 
 
+def along_each(kind: str, weights: Mapping[str, Any], order: Order) -> bool:
+    """Is a torch layer's every weight one number for each of these features? A PReLU may have one for all."""
+    return kind == "Linear" or all(tuple(w.shape) == order.shape for w in weights.values())
+
+
 def told(
     seen: Mapping[str, tuple[Seen | None, Seen | None]],
     names: tuple[str, str] = ("torch", "Keras"),
@@ -164,9 +169,9 @@ def carried(source: Leaf, target: Leaf, side: str, order: Order | None) -> Leaf:
     Raises:
         TransferError: as `carry_leaf`.
     """
-    if order is None:
-        return carry_leaf(source, target, side)
     features = source if side == "torch" else target
+    if order is None or not along_each(features.kind, features.weights, order):
+        return carry_leaf(source, target, side)
     if features.kind == "Linear" and features.weights["weight"].shape[-1] != order.size:
         raise TransferError(
             f"{features} has {features.weights['weight'].shape[-1]} features, {order.size} are flattened"

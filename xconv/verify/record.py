@@ -29,7 +29,7 @@ from .model import Depth, Difference, Divergence, Ref, Report, Step, Trace, Verd
 from .outcome import graph
 from .result import Life
 from .session import PADS
-from .transfer import row_between
+from .transfer import Transfer
 
 VERSION = 1
 LIMIT = 64 * 2**30  # bytes that an archive may claim to hold
@@ -123,14 +123,15 @@ def _carry(other: Recorded, held: Sequence[Holder], s: Any, trace: Trace, kind: 
     mine = [Leaf(h.path, h.kind, {n: s.to_numpy(w) for n, w in h.weights.items()}) for h in held]
     if other.trace.side == kind:
         raise XconvError(f"the other archive is {kind}'s too")
-    traces = (other.trace, trace) if kind == "keras" else (trace, other.trace)
+    traces, orders = (other.trace, trace) if kind == "keras" else (trace, other.trace), Transfer()
     if kind == "keras":
         found = align(other.trace, trace, other.holders, held, leaves=(other.leaves, mine))
     else:
         found = align(trace, other.trace, held, other.holders, leaves=(mine, other.leaves))
     for t, k in found.pairs:
         source, target = (t, k) if kind == "keras" else (k, t)
-        row = row_between(*traces, t, k)
+        orders.look(traces, t, k)
+        row = orders.row(t, k)
         if row is None:
             raise TransferError(f"no rule carries {source} to {target}")
         given = next(leaf for leaf, h in zip(other.leaves, other.holders, strict=True) if h is source)
@@ -304,9 +305,10 @@ def compare_files(a: Path, b: Path) -> Report:
 def _unequal(found: Any, torch: Recorded, keras: Recorded) -> list[str]:
     at_t = {id(h): leaf for h, leaf in zip(torch.holders, torch.leaves, strict=True)}
     at_k = {id(h): leaf for h, leaf in zip(keras.holders, keras.leaves, strict=True)}
-    names = []
+    names, orders = [], Transfer()
     for t, k in found.pairs:
-        row = row_between(torch.trace, keras.trace, t, k)
+        orders.look((torch.trace, keras.trace), t, k)
+        row = orders.row(t, k)
         if row is None:
             continue
         try:

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..carry import Leaf
 from ..errors import TransferError
-from ..features import rowed
+from ..features import along_each, rowed
 from ..rules import AFFINE, Rule
 from . import features
 from .align import Alignment, kindred
@@ -36,18 +36,23 @@ class Transfer:
     orders: Orders = field(default_factory=dict)  # in how many orders of axes a weight would fit
     features: dict[int, np.ndarray] = field(default_factory=dict)  # Keras step to the order of its features
 
-    def row(self, t: Holder, k: Holder) -> Rule | None:
-        """The rule for a pair, with the features in their order."""
-        return _ordered(row_for(t, k), self.features.get(k.step.index))
+    def look(self, traces: tuple[Trace, Trace], t: Holder, k: Holder) -> None:
+        """Find the order of the features that a pair is fed."""
+        order = features.order(*traces, t, k)
+        for step in k.steps:
+            self.features.pop(step.index, None)
+            if order is not None:
+                self.features[step.index] = order
 
+    def turned(self, t: Holder, k: Holder) -> bool:
+        """Do a pair's weights lie along features that have another order?"""
+        order = self.features.get(k.step.index)
+        return order is not None and along_each(t.kind, t.weights, order)
 
-def _ordered(row: Rule | None, order: np.ndarray | None) -> Rule | None:
-    return row if row is None or order is None else rowed(row, order)
-
-
-def row_between(torch: Trace, keras: Trace, t: Holder, k: Holder) -> Rule | None:
-    """The rule for a pair of two traces."""
-    return _ordered(row_for(t, k), features.order(torch, keras, t, k))
+    def row(self, t: Holder, k: Holder, row: Rule | None = None) -> Rule | None:
+        """The rule for a pair, or another one, with the features in their order."""
+        row = row or row_for(t, k)
+        return rowed(row, self.features[k.step.index]) if row and self.turned(t, k) else row
 
 
 class Carrier:
@@ -63,19 +68,11 @@ class Carrier:
     def row(self, t: Holder, k: Holder) -> Rule | None:
         return self.transfer.row(t, k)
 
-    def look(self, t: Holder, k: Holder) -> bool:
-        """Find the order in which a pair's features are carried; is it another than they have?"""
-        order = features.order(*self.traces, t, k)
-        for step in k.steps:
-            self.transfer.features.pop(step.index, None)
-            if order is not None:
-                self.transfer.features[step.index] = order
-        return order is not None
-
     def run(self, mode: str) -> Transfer:
         """Carry everything that fits; `mode` is "from-torch", "from-keras" or "as-is"."""
         for t, k in self.alignment.pairs:
-            if self.look(t, k):
+            self.transfer.look(self.traces, t, k)
+            if self.transfer.turned(t, k):
                 self.transfer.notes.append(
                     f"the weights of {k} are permuted from channels-first to channels-last order, since each side "
                     "flattens in its own"
@@ -126,7 +123,7 @@ class Carrier:
         except TransferError:
             if not source.norm:
                 raise
-            new, lost, bare = carry_part(a, b, side, AFFINE)
+            new, lost, bare = carry_part(a, b, side, self.transfer.row(t, k, AFFINE) or AFFINE)
         return new.weights, lost, bare
 
     def _by_shape(self, a: Leaf, b: Leaf) -> tuple[Mapping[str, np.ndarray], list[str], list[str]]:

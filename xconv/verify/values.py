@@ -147,7 +147,7 @@ class Search:
         carrier, side = self.carrier, "torch" if self.forward else "keras"
         here, there = (carrier.torch, carrier.keras) if self.forward else (carrier.keras, carrier.torch)
         t, k = (partner, node) if self.forward else (node, partner)
-        carrier.look(t, k)
+        carrier.transfer.look(carrier.traces, t, k)
         carrier.orders |= {(node.path, name): way for name in node.weights}
         carrier.transfer.orders.clear()
         try:
