@@ -1,5 +1,7 @@
 """Weights go from one framework to the other and come back bit for bit; what cannot be placed is refused by name."""
 
+import warnings
+
 import keras
 import numpy as np
 import pytest
@@ -270,3 +272,51 @@ def test_nan_is_copied_with_a_warning_that_names_it():
     ours.weight.data[0, 0, 0, 0] = float("nan")
     with pytest.warns(UserWarning, match=r"\.kernel holds NaN or infinity now"):
         xconv.transfer(ours, conv())
+
+
+def test_minus_infinity_is_what_masks_hold_and_gives_no_warning():
+    ours = nn.Conv2d(3, 8, 3)
+    ours.bias.data[0] = -float("inf")
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", message=".*NaN")
+        xconv.transfer(ours, conv())
+
+
+def wide() -> tuple[nn.Module, keras.Layer]:
+    theirs = keras.layers.Conv2D(128, 3)
+    theirs.build((None, 8, 8, 128))
+    return nn.Conv2d(128, 128, 3), theirs
+
+
+def test_large_weights_are_not_written_into_memory_that_other_variables_share():
+    ours, theirs = wide()
+    other = keras.Variable(np.zeros(theirs.kernel.shape, "float32"))
+    other.assign(theirs.kernel)  # TensorFlow lets both have one buffer
+    before = keras.ops.convert_to_numpy(other).copy()
+    held = theirs.kernel.value + 0
+    xconv.transfer(ours, theirs)
+    expected = ours.weight.detach().numpy().transpose(2, 3, 1, 0)
+    assert np.array_equal(keras.ops.convert_to_numpy(theirs.kernel), expected)
+    assert np.array_equal(keras.ops.convert_to_numpy(other), before)
+    assert np.array_equal(keras.ops.convert_to_numpy(held), before)
+    ours.weight.data.zero_()
+    assert np.array_equal(keras.ops.convert_to_numpy(theirs.kernel).any(), True)
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="only TensorFlow's variables can keep copies")
+def test_variables_that_keep_copies_of_what_they_are_given_get_it_too():
+    import tensorflow as tf
+
+    ours, theirs = nn.Embedding(2000, 128), keras.layers.Embedding(2000, 128)
+    theirs.build()
+    theirs.embeddings.value.scatter_sub(tf.IndexedSlices(tf.ones((1, 128)), tf.constant([0])))  # as sparse training
+    xconv.transfer(ours, theirs)
+    assert np.array_equal(keras.ops.convert_to_numpy(theirs.embeddings), ours.weight.detach().numpy())
+
+
+def test_nan_in_large_weights_is_seen_too():
+    ours, theirs = wide()
+    ours.weight.data[100, 7, 1, 2] = float("nan")
+    with pytest.warns(UserWarning, match=r"\.kernel holds NaN"):
+        xconv.transfer(ours, theirs)
+    assert np.isnan(keras.ops.convert_to_numpy(theirs.kernel)).sum() == 1

@@ -161,7 +161,7 @@ def load(model: keras.Layer, given: Sequence[Leaf]) -> list[str]:
     """Write leaves into a model.
 
     Returns:
-        The weights that were given NaN or infinity, by name.
+        The weights that were given NaN or +inf, by name.
 
     Raises:
         TransferError: before anything is written, if values would lose bits.
@@ -170,10 +170,21 @@ def load(model: keras.Layer, given: Sequence[Leaf]) -> list[str]:
     for leaf in given:
         for name, array in leaf.weights.items():
             target = held[leaf.path][1][name]
-            if not np.can_cast(array.dtype, numpy_dtype(target.dtype)):
+            if not np.can_cast(array.dtype, _dtype(target)):
                 raise TransferError(f"{leaf}.{name} arrives as {array.dtype} and would lose bits in {target.dtype}")
             plan[f"{leaf}.{name}"] = array, target
-    return place_all(plan, _memory, lambda target, array: target.assign(from_numpy(compact(array))))
+    return place_all(plan, _memory, _assign)
+
+
+def _dtype(variable: Any) -> np.dtype:
+    return np.dtype(variable.dtype) if variable.dtype != "bfloat16" else numpy_dtype(variable.dtype)
+
+
+def _assign(variable: Any, array: np.ndarray) -> None:
+    if keras.backend.backend() == "tensorflow":  # Keras would read back what it has written
+        variable.value.assign(compact(array).astype(_dtype(variable), copy=False), read_value=False)
+    else:
+        variable.assign(from_numpy(compact(array)))
 
 
 def _memory(variable: Any, dtype: np.dtype) -> np.ndarray | None:

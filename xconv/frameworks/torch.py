@@ -79,7 +79,7 @@ def load(model: nn.Module, given: Sequence[Leaf]) -> list[str]:
     """Write leaves into a model.
 
     Returns:
-        The weights that were given NaN or infinity, by name.
+        The weights that were given NaN or +inf, by name.
 
     Raises:
         TransferError: before anything is written, if a leaf is not there, or values would lose bits.
