@@ -39,7 +39,7 @@ class Row:
     device: str
     dtype: str
     step: str  # forward, or forward+backward
-    multiply_adds: int
+    multiply_adds: int  # of one example, forward
     parameters: int
     bytes: int  # that a step moves at least
     group: str = ""  # the comparison between blocks that it belongs to
@@ -72,6 +72,11 @@ class Row:
     def subject(self) -> tuple:
         """What contenders of one comparison share."""
         return self.group, self.block, self.case, self.device, self.dtype, self.step
+
+    @property
+    def work(self) -> int:
+        """Multiply-adds of a step."""
+        return self.multiply_adds * self.shape[0] * passes(self.step)
 
     @property
     def noise(self) -> float:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..page import COLOURS, INK, axes, inked, svg
-from .figures import Row, passes
+from .figures import Row
 from .session import Run
 
 # So large that letters and marks are as large in the page as here; a dot does not hide the one below it.
@@ -43,12 +43,10 @@ def _roofline(rows: Sequence[Row], ceiling: Any) -> str:
     work = [row for row in rows if row.multiply_adds]
     for name in names:
         mine = [row for row in work if row.contender == name]
-        done = [row.multiply_adds * row.shape[0] * passes(row.step) for row in mine]
-        plot.scatter([w / row.bytes for w, row in zip(done, mine, strict=True)],
-                     [w / row.median for w, row in zip(done, mine, strict=True)],
+        plot.scatter([row.work / row.bytes for row in mine], [row.work / row.median for row in mine],
                      label=name, color=colour(name, names), **DOTS)  # fmt: skip
     meeting = ceiling.multiply_adds / ceiling.bytes
-    reach = [row.multiply_adds * row.shape[0] * passes(row.step) / row.bytes for row in work] or [meeting]
+    reach = [row.work / row.bytes for row in work] or [meeting]
     left, right = min(*reach, meeting) / 2, max(*reach, meeting) * 2
     plot.plot([left, meeting, right], [left * ceiling.bytes, ceiling.multiply_adds, ceiling.multiply_adds],
               color=INK, linewidth=1.5)  # fmt: skip
@@ -64,8 +62,8 @@ def _sizes(rows: Sequence[Row]) -> str:
     names = list(dict.fromkeys(row.contender for row in rows))
     for name in names:
         mine = [row for row in rows if row.contender == name and row.multiply_adds]
-        plot.scatter([row.multiply_adds * row.shape[0] * passes(row.step) for row in mine],
-                     [row.median * 1e3 for row in mine], label=name, color=colour(name, names), **DOTS)  # fmt: skip
+        plot.scatter([row.work for row in mine], [row.median * 1e3 for row in mine], label=name,
+                     color=colour(name, names), **DOTS)  # fmt: skip
     plot.set(xscale="log", yscale="log", xlabel="multiply-adds of a step", ylabel="median ms")
     _legend(plot)
     return svg(figure)
@@ -125,7 +123,7 @@ def bars(run: Run) -> list[dict[str, Any]]:
         whole, first = max(row.upper or row.median for row in mine) / 100, mine[0]
         found.append({
             "name": f"{first.block}/{first.case}", "step": first.step, "device": first.device, "dtype": first.dtype,
-            "shape": "x".join(map(str, first.shape)), "work": first.multiply_adds * first.shape[0],
+            "shape": "x".join(map(str, first.shape)), "work": first.work, "bytes": first.bytes,
             "rows": [{"row": row, "width": row.median / whole, "lower": row.lower / whole,
                       "spread": (row.upper - row.lower) / whole, "colour": colour(row.contender, names)}
                      for row in sorted(mine, key=lambda row: row.median)],

@@ -106,7 +106,7 @@ def print_times(run: Run, out: Console) -> None:
             title=f"{device} {dtype}, {where}: median ms (share of the ceiling), quartiles below{reaches}",
             title_justify="left",
         )
-        for name in ("block / size", "input", "M multiply-adds"):
+        for name in ("block / size", "input", "M multiply-adds", "MB"):
             table.add_column(name, justify="right" if name[0] == "M" else "left", overflow="fold")
         for name in names:
             table.add_column(name, justify="right")
@@ -119,7 +119,8 @@ def print_times(run: Run, out: Console) -> None:
             step = " +b" if "backward" in first.step else ""
             table.add_row(
                 f"{first.block}/{first.case}{step}", "x".join(map(str, first.shape)),
-                f"{first.multiply_adds * first.shape[0] / 1e6:.3g}", *(cell(line.get(name), best) for name in names),
+                f"{first.work / 1e6:.3g}", f"{max(r.bytes for r in line.values()) / 1e6:.3g}",
+                *(cell(line.get(name), best) for name in names),
             )  # fmt: skip
         out.print(table)
     reasons = Counter((row.contender, row.reason) for row in run.rows if not row.turns)
