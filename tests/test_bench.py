@@ -213,13 +213,34 @@ def test_marks_and_letters_of_the_plots_are_large_enough(monkeypatch):
         assert min(c.get_sizes()[0] for c in figure.axes[0].collections) >= 36
 
 
+def claim(**least):
+    """What is told of a block with a tenth of the multiply-adds that takes as long."""
+    plain = TIMED | {"floors": (1.0,), "group": "same", "share": 0.9, "bound": "memory"}
+    return [row(case="claim", **plain), row(case="replaced", **plain | {"multiply_adds": 1000}),
+            row(case=claims.CALLS, **plain | least)]  # fmt: skip
+
+
 def test_a_share_of_no_speed_up_is_no_number():
-    pair = [
-        row(group="same", **TIMED | {"floors": (1.0,)}),
-        row(group="same", contender="torch", **TIMED | {"floors": (1.0,)}),
-    ]
-    told = printed(claims.print_claims, pair)
-    assert "nan" not in told
+    same = [replace(r, multiply_adds=100) for r in claim()]
+    assert "nan" not in printed(claims.print_claims, same)
+
+
+def test_why_a_promise_does_not_arrive_is_measured():
+    (memory,) = claims.claims_of(claim(median=1e-5))
+    assert (memory.multiply_adds, memory.arrived) == (10, 0)
+    assert memory.why == "memory-bound: it moves its bytes at 90% of a copy's pace"
+    (calls,) = claims.claims_of(claim(median=TIMED["median"] * 0.8))
+    assert calls.why == "many small calls: one image of 8 x 8 takes 80% of its time"
+    assert claims.claims_of(claim()[:2]) == []
+
+
+def test_every_claim_is_timed_beside_what_it_replaces_and_at_next_to_nothing():
+    tasks = claims.tasks_of("cpu", True, (False,))
+    assert len(tasks) == len(claims.CLAIMS)
+    assert all([t.case.name, *(case.name for _, case in t.rivals)] == ["claim", "replaced", "calls"] for t in tasks)
+    on_gpu = claims.tasks_of("cuda", False, (False,))[0]
+    assert on_gpu.case.shape[0] == on_gpu.rivals[0][1].shape[0] == cases.GPU_BATCH * 8
+    assert on_gpu.rivals[1][1].shape == (1, 64, 8, 8)
 
 
 def test_sampled_places_are_the_same_for_equal_sizes():
@@ -239,6 +260,8 @@ def xconv(*words):
         (("conv", "--engines", "torhc"), "did you mean 'torch'"),
         (("conv", "--dtypes", "float63"), "unknown dtype"),
         (("conv", "--device", "gpu"), "unknown device"),
+        (("conv", "--engines", "openvino", "--dtypes", "float16"), "nothing to time"),
+        (("conv", "--ray", "bogus"), "must be auto, or a cluster's address"),
         (("conv", "--json", "/no/such/folder/rows.json"), "/no/such/folder"),
         (("conv", "--compare", "/no/such.json"), "cannot read /no/such.json"),
     ],
@@ -250,11 +273,25 @@ def test_bad_input_is_one_sentence(words, sentence):
     assert len(done.stderr.strip().splitlines()) == 1
 
 
-def test_a_file_of_something_else_is_refused(tmp_path):
+@pytest.mark.parametrize(
+    "text",
+    ["", "{}", "[1]", '{"format": 1, "rows": []}', '{"format": 1, "machine": [2], "rows": []}', '{"format": 1, "ro',
+     '{"format": 1, "machine": {}, "rows": [{}]}', '{"format": 1, "machine": {}, "rows": 3}'],
+)  # fmt: skip
+def test_a_file_of_something_else_is_refused(tmp_path, text):
     path = tmp_path / "other.json"
-    path.write_text("{}")
+    path.write_text(text)
     with pytest.raises(XconvError, match="not a JSON file that"):
         report.load(path)
+
+
+def test_what_was_not_compared_is_no_agreement():
+    steady = TIMED | {"turns": (162e-6,)}
+    here = run_of([row(**steady)])
+    old = {"machine": here.machine, "rows": here.rows}
+    assert report.finish(here, None, None, old) == 0
+    assert report.finish(here, None, None, {**old, "rows": [row(case="other", **steady)]}) == 3
+    assert report.finish(here, None, None, {**old, "rows": [row(**steady | {"median": 1e-5})]}) == 1
 
 
 def test_a_run_writes_rows_and_a_page_and_compares_with_itself(tmp_path):

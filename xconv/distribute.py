@@ -8,6 +8,7 @@ single machine, since every number in a task depends on the task alone.
 cluster's address; there, xconv is installed on every node.
 """
 
+import os
 import socket
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -47,7 +48,8 @@ def spread(
     if ours:
         _join(ray, address)
     try:
-        cores = min(n["Resources"].get("CPU", 1) for n in ray.nodes() if n["Alive"] and n["Resources"].get("CPU", 1))
+        processors = [node["Resources"].get("CPU", 0) for node in ray.nodes() if node["Alive"]]
+        cores = min(filter(None, processors), default=1)  # a head may have none to give
         task = ray.remote(max_retries=-1, num_cpus=cores if whole_node else 1)(_answer)
         waiting = {
             task.options(num_gpus=n).remote(work, item): k
@@ -148,6 +150,6 @@ def _alone() -> Iterator[None]:
     """
     import fcntl
 
-    with open(Path(tempfile.gettempdir(), "xconv-bench.lock"), "w") as file:
+    with open(Path(tempfile.gettempdir(), f"xconv-bench-{os.getuid()}.lock"), "w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
