@@ -108,6 +108,20 @@ def test_placing_by_tiles_is_copying(shape, vectors, dtype, monkeypatch):
     assert compact(array) is array
 
 
+@pytest.mark.parametrize("dtype", [*DTYPES, np.int64, bool])
+@pytest.mark.parametrize("size", [50, 300_000])
+def test_placing_tells_nan_and_plus_infinity(size, dtype):
+    well = (np.arange(size) % 2 - 0.5).astype(dtype)
+    pairs = [(well, np.empty_like(well))]
+    if dtype in DTYPES:
+        for bad in (np.nan, np.copysign(np.nan, -1), np.inf, -np.inf):
+            array = well.copy()
+            array[size // 2] = bad
+            pairs.append((array, np.empty_like(array)))
+    assert place(pairs) == ({1, 2, 3} if dtype in DTYPES else set())  # -inf is what masks hold
+    assert all(target.tobytes() == array.tobytes() for array, target in pairs)
+
+
 def test_hollow_leaves_keep_shapes_and_no_memory():
     leaf = Leaf("a", "Conv2d", {"weight": np.ones((64, 64, 3, 3), "float16")})
     found = hollow({"a": leaf})["a"].weights["weight"]

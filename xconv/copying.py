@@ -14,7 +14,7 @@ import numpy as np
 LARGE = 1 << 17  # numbers from which tiles and threads pay
 ROOM = 1 << 19  # numbers that are turned at once: with what they become they stay in a core's cache
 RUN = 512  # numbers along the turned axis, where it is read in pieces of so many
-LEAST = 32  # and where it is written in pieces
+LEAST = 48  # and where it is written in pieces
 LINE = 16  # numbers in a cache line
 EVEN = 8 * LINE  # rows whose length is a multiple of so many numbers fall on few of a cache's sets
 
@@ -70,7 +70,12 @@ def _copied(pieces: Iterable[tuple[int, Piece]]) -> set[int]:
 
 def _unwell(array: np.ndarray) -> bool:
     """Does it hold NaN or +inf? -inf, which masks hold, is none; to ask for it too takes twice as long."""
-    return array.size > 0 and not np.isfinite(array.max())
+    if not array.size:
+        return False
+    if array.dtype.itemsize == 2 and array.dtype.kind in "fV":  # halves are slow to compare, but for their bits
+        inf = np.array(np.inf, array.dtype).view(np.uint16)
+        return bool(array.view(np.int16).max() >= inf or array.view(np.uint16).max() > inf | 0x8000)
+    return not np.isfinite(array.max())
 
 
 def place_all(
@@ -107,13 +112,14 @@ def _pieces(array: np.ndarray, target: np.ndarray) -> Iterator[Piece]:
         yield array, target, None
         return
     ours, theirs = _innermost(array), _innermost(target)
-    axis = theirs if array.shape[theirs] >= 2 * LEAST else max(ours, theirs, key=lambda axis: array.shape[axis])
+    axis = theirs if array.shape[theirs] >= LEAST else max(ours, theirs, key=lambda axis: array.shape[axis])
     first = axis == theirs  # in what is read, so that whole pieces are; last in what is written
     rest = sorted({*range(array.ndim)} - {axis}, key=lambda k: -abs((array if first else target).strides[k]))
     outer, inner = (axis, *rest), (*rest, axis)
     read, written = (inner, inner) if ours == theirs else (outer, inner) if first else (inner, outer)
     here, there = array.transpose(read), target.transpose(written)
     run = max(ROOM // prod(array.shape[k] for k in rest), LEAST) if first else RUN
+    run = ROOM if ours == theirs else run
     for part in _parts({k: array.shape[k] for k in inner}, run):
         block, hole = here[tuple(part[k] for k in read)], there[tuple(part[k] for k in written)]
         yield block, hole, None if ours == theirs else 0 if first else -1
