@@ -44,12 +44,18 @@ class Tool:
 
 def best(step: Callable[[], Any], repeats: int = REPEATS) -> float:
     """The shortest of several runs, in seconds."""
-    seconds = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        step()
-        seconds.append(time.perf_counter() - start)
-    return min(seconds)
+    return in_turns(step, turns=repeats)[0]
+
+
+def in_turns(*steps: Callable[[], Any], turns: int = 2 * REPEATS) -> list[float]:
+    """The shortest run of each of several steps, in seconds, which are taken in turns."""
+    seconds: list[list[float]] = [[] for _ in steps]
+    for _ in range(turns):
+        for step, mine in zip(steps, seconds, strict=True):
+            start = time.perf_counter()
+            step()
+            mine.append(time.perf_counter() - start)
+    return [min(mine) for mine in seconds]
 
 
 def peak_bytes(step: Callable[[], Any]) -> int:
@@ -68,12 +74,11 @@ def peak_bytes(step: Callable[[], Any]) -> int:
     return max(read("VmHWM") - before, 0)
 
 
-def copy_bandwidth() -> float:
-    """Bytes per second, read and written, of a large copy by NumPy in as many threads as a transfer uses."""
+def large_copy() -> tuple[int, Callable[[], Any]]:
+    """Bytes read and written, and a copy of so many by NumPy in as many threads as a transfer uses."""
     source = np.random.default_rng(0).random((processors(), (1 << 24) // processors()))
-    target = np.empty_like(source)
-    with ThreadPoolExecutor(len(source)) as pool:
-        return 2 * source.nbytes / best(lambda: list(pool.map(np.copyto, target, source)), 5)
+    target, pool = np.empty_like(source), ThreadPoolExecutor(len(source))
+    return 2 * source.nbytes, lambda: list(pool.map(np.copyto, target, source))
 
 
 def transfers(sizes: Sequence[int]) -> list[Point]:
@@ -85,7 +90,7 @@ def transfers(sizes: Sequence[int]) -> list[Point]:
     from ..transfer import transfer
 
     torch.set_num_threads(1)
-    pace, found = copy_bandwidth(), []
+    (moved, copy), found = large_copy(), []
     for size in sizes:
         width = 512 if size >= 20_000_000 else 128
         depth = max(size // (9 * width * width), 1)
@@ -96,12 +101,13 @@ def transfers(sizes: Sequence[int]) -> list[Point]:
         largest = max(p.numel() for p in ours.parameters()) * 4
         for series, pair in (("torch to Keras", (ours, theirs)), ("Keras to torch", (theirs, ours))):
             carried = partial(transfer, *pair)
-            more, seconds = peak_bytes(carried), best(carried)  # the peak first, before an allocator keeps memory back
-            pace_reached = 2 * 4 * numbers / seconds  # each number is read once and written once at least
+            more = peak_bytes(carried)  # first, before an allocator keeps memory back
+            seconds, copying = in_turns(carried, copy)
+            pace = 2 * 4 * numbers / seconds  # each number is read once and written once at least
             found.append(
                 Point(series, numbers, seconds,
-                      f"{pace_reached / 1e9:.2f} GB/s, {pace_reached / pace:.0%} of a copy's pace; at the peak "
-                      f"{more / 2**20:.0f} MiB more memory, largest tensor {largest / 2**20:.0f} MiB")
+                      f"{pace / 1e9:.1f} GB/s, {pace * copying / moved:.0%} of a copy's ({moved / copying / 1e9:.1f}); "
+                      f"{more / 2**20:.0f} MiB more memory at the peak, largest tensor {largest / 2**20:.0f} MiB")
             )  # fmt: skip
     return found
 
