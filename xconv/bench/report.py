@@ -117,6 +117,7 @@ def print_times(run: Run, out: Console) -> None:
             first = next(iter(line.values()))
             best = min((r.median for r in line.values() if r.turns), default=0)
             step = " +b" if "backward" in first.step else ""
+            step += f" on {first.node.partition(':')[0]}" if first.node else ""
             table.add_row(
                 f"{first.block}/{first.case}{step}", "x".join(map(str, first.shape)),
                 f"{first.work / 1e6:.3g}", f"{max(r.bytes for r in line.values()) / 1e6:.3g}",

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from ..copying import processors
 from ..errors import XconvError, first_line, one_of
 from ..parity.engines import ENGINES, WorkerFailed, Workers
 from . import suite
@@ -60,6 +61,8 @@ def planned(
         raise XconvError("nothing to time: no framework is installed; pip install 'xconv[all]'")
     if not ENGINES["torch"].installed:
         raise XconvError("torch holds every timed answer to float64, and is not installed: pip install 'xconv[torch]'")
+    if threads > processors():
+        raise XconvError(f"--threads {threads}: this process may use {processors()} processors")
     method = suite.QUICK if quick else suite.Method()
     method = replace(method, threads=threads, turns=turns or method.turns)
     passes = (False,) if forward else (False, True)

@@ -128,7 +128,7 @@ def rows_of(
     """Every row of a task: prepare all, take turns, hold each answer to float64, release all."""
     subjects: list[_Subject] = []
     for name, case in ((task.block, task.case), *task.rivals):
-        found = _subjects(task, name, case, able(task, contenders), ask, method, stock)
+        found = _subjects(task, name, case, able(task, contenders), ask, method, "" if task.group else stock)
         subjects += [s for s in found if isinstance(s, _Subject)]
         yield from (s for s in found if isinstance(s, Row))
 

@@ -214,8 +214,8 @@ def begin(backend: str, threads: int) -> None:
     """
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[-threads:])
-    os.environ |= {"XLA_PYTHON_CLIENT_PREALLOCATE": "false", "TF_FORCE_GPU_ALLOW_GROWTH": "true"}
     _begin(backend, threads)
+    del os.environ["NVIDIA_TF32_OVERRIDE"]  # here each engine is told
 
 
 def ceilings(device: str, dtype: str, threads: int, seconds: float) -> tuple[float, float]:

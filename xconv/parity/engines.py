@@ -117,6 +117,11 @@ def _begin(backend: str, threads: int = 1) -> None:
         "OMP_NUM_THREADS": str(threads),
         "TF_NUM_INTRAOP_THREADS": str(threads),
         "TF_NUM_INTEROP_THREADS": "1",
+        # On a GPU several workers share its memory, and float32 is float32.
+        "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
+        "TF_FORCE_GPU_ALLOW_GROWTH": "true",
+        "NVIDIA_TF32_OVERRIDE": "0",
+        "JAX_DEFAULT_MATMUL_PRECISION": "highest",
     }
     # Frameworks talk to stderr whatever they are told; their words would tear the progress bar.
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
