@@ -150,3 +150,13 @@ def test_a_fault_before_a_normalisation_of_features_is_the_only_one():
     wrong = shaped(L.Flatten, lambda: L.BatchNormalization(epsilon=1e-3), dense())
     report = verify(ours, wrong, IMAGE, probes=False)
     assert [(d.cause, d.confirmed) for d in report.divergences] == [("norm.epsilon", True)], report
+
+
+def test_a_right_port_is_not_walked_in_either_direction(monkeypatch):
+    def walked(*_):
+        raise AssertionError("the outputs agree: there is nothing to look for")
+
+    monkeypatch.setattr("xconv.verify.case.walk", walked)
+    for mode in ("from-torch", "from-keras"):
+        ours = lively(Shaped(flat, nn.Linear(100, 5)))
+        assert verify(ours, shaped(L.Flatten, dense()), IMAGE, weights=mode, probes=False).verdict == "equivalent"

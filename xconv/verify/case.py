@@ -1,6 +1,6 @@
 """Two models and how they are to be judged: paired, run, compared, and their faults explained."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import permutations
@@ -30,6 +30,7 @@ from .values import matched
 MERGED = 1e-4  # beyond this no merging of weights in float32 explains a difference of the outputs
 LAWS = 1e-2  # beyond this no rounding of a constant to float32 explains a difference of the outputs
 DOUBLE = 2.0**-29  # float64's rounding over float32's
+BY_VALUES = "layers were paired"
 GROWN = 16.0  # both sides round, each in its own order
 
 
@@ -47,7 +48,7 @@ class Case:
         return carry_all(alignment, self.torch, self.keras, (T, K), self.mode, self.orders)
 
     def pair(self, T: Trace, K: Trace, xs: Sequence[np.ndarray]) -> tuple[Alignment, Transfer]:
-        """Pair the layers of two traces and carry the weights; `xs` are in Keras's layout."""
+        """Pair the layers of two traces and carry the weights."""
         self.small = len(T.steps) < 400 and T.light  # with a large model less is tried
         ts, ks = holders(T, self.torch.weights_of), holders(K, self.keras.weights_of)
         known = self.names
@@ -63,7 +64,7 @@ class Case:
         options = [found, *(replace(found, bundles=order) for order in turnings(found.bundles))]
         for other in options:  # which is the query's and which the key's, the outputs say
             moved = self.carry(other, T, K)
-            if self.agree(list(T.results), self.keras.run(xs, False)):
+            if self.agrees(T, xs):
                 return other, moved
         return found, self.carry(found, T, K)
 
@@ -71,39 +72,16 @@ class Case:
         self, T: Trace, K: Trace, xs: Sequence[np.ndarray], alignment: Alignment, transfer: Transfer, result: Result
     ):
         """Where several assignments fit, the one under which the outputs agree decides; else the first one stands."""
-        if self.small and (told := matched(self, T, K, xs, alignment)) is not None:
-            moved = self.carry(told, T, K)
-            better = self.judge(T, K, xs, told, moved)
-            if better.good:
-                before = set(alignment.pairs)
-                names = [f"{t.path} with {k.path}" for t, k in told.pairs if (t, k) not in before]
-                better.notes.append(f"layers were paired so that the outputs agree: {', '.join(names) or 'as before'}")
-                return told, moved, better
-            self.orders = {}
-        for orders in turned(transfer.orders, 24 if self.small else 4):
+        for other, orders, chosen in self._others(T, K, xs, alignment, transfer):
             self.orders = orders
-            moved = self.carry(alignment, T, K)
-            if self.agree(list(T.results), self.keras.run(self.arrange(xs), False)):
-                better = self.judge(T, K, xs, alignment, moved)
-                where = ", ".join(f"{path}.{name}" for path, name in transfer.orders)
-                better.notes.append(f"axes of {where} that could be exchanged were put so that the outputs agree")
-                return alignment, moved, better
+            moved = self.carry(other, T, K)
+            # What values tell is judged whole: constants that a side rounds part the outputs, too.
+            if (chosen == BY_VALUES or self.agrees(T, xs)) and (better := self.judge(T, K, xs, other, moved)).good:
+                better.notes.append(f"{chosen} so that the outputs agree{_exchanged(other, alignment)}")
+                return other, moved, better
         self.orders = {}
         if not alignment.groups:
             return alignment, self.carry(alignment, T, K), result
-        for other in exchanged(alignment, 16 if self.small else 4):
-            moved = self.carry(other, T, K)
-            if self.agree(list(T.results), self.keras.run(self.arrange(xs), False)):
-                better = self.judge(T, K, xs, other, moved)
-                names = [
-                    f"{t.path} with {k.path}"
-                    for (t, k), old in zip(other.pairs, alignment.pairs, strict=True)
-                    if (t, k) != old
-                ]
-                better.notes.append(
-                    f"layers that could be exchanged were paired so that the outputs agree: {', '.join(names)}"
-                )
-                return other, moved, better
         best = self._nearest(T, K, xs, alignment, result.session)
         transfer = self.carry(best, T, K)
         if best is not alignment:
@@ -111,8 +89,19 @@ class Case:
         groups = ["/".join(best.pairs[i][0].path for i in g) for g in best.groups]
         why = "by order alone" if best is alignment else "that under which most layers agree"
         result.notes.append(f"no exchange of {', '.join(groups[:4])} makes the outputs agree: their pairing is {why}")
-        alignment = best
-        return alignment, transfer, result
+        return best, transfer, result
+
+    def _others(
+        self, T: Trace, K: Trace, xs: Sequence[np.ndarray], alignment: Alignment, transfer: Transfer
+    ) -> Iterator[tuple[Alignment, Orders, str]]:
+        """Other assignments and orders of axes, and what was done to have them."""
+        if self.small and (told := matched(self, T, K, xs, alignment)) is not None:
+            yield told, self.orders, BY_VALUES
+        where = ", ".join(f"{path}.{name}" for path, name in transfer.orders)
+        for orders in turned(transfer.orders, 24 if self.small else 4):
+            yield alignment, orders, f"axes of {where} that could be exchanged were put"
+        for other in exchanged(alignment, 16 if self.small else 4):
+            yield other, {}, "layers that could be exchanged were paired"
 
     def _nearest(self, T: Trace, K: Trace, xs: Sequence[np.ndarray], alignment: Alignment, known: Session) -> Alignment:
         """The assignment under which the sides part at the fewest places, each group in its turn."""
@@ -151,6 +140,7 @@ class Case:
         return apart, apart.max_rel <= self.allowed
 
     def session(self, T: Trace, K: Trace, xs: Sequence[np.ndarray], alignment, transfer, probe="default") -> Session:
+        transfer = transfer.seen((T, K), alignment)
         return Session(
             self.torch, self.keras, (T, K), self.torch.machine(T, xs), self.keras.machine(K, self.arrange(xs)),
             alignment, transfer, self.mode, self.layout, probe,
@@ -164,6 +154,7 @@ class Case:
         """
         from .law.keras import apply_laws
 
+        T = self.now(T, xs)
         session = self.session(T, K, xs, alignment, transfer, probe)
         if len(T.outputs) == len(K.outputs) and not any(T.names):
             # A plain run holds no values: a large model that is right never needs more.
@@ -248,6 +239,20 @@ class Case:
 
     def agree(self, ours: list[np.ndarray], theirs: list[np.ndarray]) -> bool:
         return len(ours) == len(theirs) and self.apart(ours, theirs).max_rel <= self.allowed
+
+    def agrees(self, T: Trace, xs: Sequence[np.ndarray]) -> bool:
+        """Do both sides give the same with the weights that they hold now?"""
+        return self.agree(list(self.now(T, xs).results), self.keras.run(self.arrange(xs), False))
+
+    def now(self, T: Trace, xs: Sequence[np.ndarray]) -> Trace:
+        """The trace with the outputs of the weights that torch holds now: Keras's may have been carried to it since."""
+        return replace(T, results=tuple(self.torch.run(xs))) if self.mode == "from-keras" else T
+
+
+def _exchanged(other: Alignment, alignment: Alignment) -> str:
+    before = set(alignment.pairs)
+    names = [f"{t.path} with {k.path}" for t, k in other.pairs if (t, k) not in before]
+    return f": {', '.join(names)}" if names else ""
 
 
 def groups_alone(alignment: Alignment) -> set[str]:

@@ -84,12 +84,12 @@ def verify(
         files = [side for side in (torch, keras) if side.file]
         mode = weights if weights != "auto" else "as-is" if files else "from-torch"
         case, foreign = Case(torch, keras, mode, layout, dict(names or {}), arrange), ""
-        alignment, transfer = case.pair(T, K, arrange(xs))
+        alignment, transfer = case.pair(T, K, xs)
         told(case.names, transfer)
         notes = [f"{side.file} is told in {SAID[side.name]}'s words" for side in files if side.name == "keras"]
         if weights == "auto" and files and not shared(alignment, transfer, torch, keras):
             case.mode = mode = f"from-{files[0].name}"
-            alignment, transfer = case.pair(T, K, arrange(xs))
+            alignment, transfer = case.pair(T, K, xs)
             foreign = files[0].file
             notes.append(
                 f"{foreign} and the other side have no weights in common: the file's were carried over, to compare the "

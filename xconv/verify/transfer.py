@@ -1,7 +1,7 @@
 """Carrying weights between paired holders, and what had to be done to place those that only one side has."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -44,6 +44,13 @@ class Transfer:
             if order is not None:
                 self.features[step.index] = order
 
+    def seen(self, traces: tuple[Trace, Trace], alignment: Alignment) -> "Transfer":
+        """The same, with the orders of features of these traces."""
+        found = replace(self, features={})
+        for t, k in alignment.pairs:
+            found.look(traces, t, k)
+        return found
+
     def turned(self, t: Holder, k: Holder) -> bool:
         """Do a pair's weights lie along features that have another order?"""
         order = self.features.get(k.step.index)
@@ -70,8 +77,8 @@ class Carrier:
 
     def run(self, mode: str) -> Transfer:
         """Carry everything that fits; `mode` is "from-torch", "from-keras" or "as-is"."""
+        self.transfer = self.transfer.seen(self.traces, self.alignment)
         for t, k in self.alignment.pairs:
-            self.transfer.look(self.traces, t, k)
             if self.transfer.turned(t, k):
                 self.transfer.notes.append(
                     f"the weights of {k} are permuted from channels-first to channels-last order, since each side "
