@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -119,8 +120,11 @@ def run(
 
     start = time.monotonic()
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Workers(plan.method.threads, begin) as workers, Progress(*columns, console=console) as progress:
-        done = looked_at(plan, workers.ask, then)
+    with ExitStack() as stack:
+        workers = stack.enter_context(Workers(plan.method.threads, begin))
+        with console.status("this machine's ceilings"):
+            done = looked_at(plan, workers.ask, then)
+        progress = stack.enter_context(Progress(*columns, console=console))
         bar = progress.add_task("the first size", total=len(plan.tasks))
         if ray:
             from ..distribute import bench_rows
