@@ -1,5 +1,8 @@
 """What the benchmark does on a GPU, seen without one: a simulated clock, JAX's precision and waiting, refusals."""
 
+import json
+import subprocess
+import sys
 from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
@@ -245,3 +248,16 @@ def test_a_page_has_the_gpu_beside_the_processor_per_example():
     assert "cuda float32 10000 G multiply-adds/s, 1000 GB/s" in page
     run.rows = [rows[0], replace(rows[1], dtype="bfloat16")]
     assert "GPU beside CPU" not in report.to_html(run)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_on_a_gpu_float32_is_float32(tmp_path):
+    names = [n for n in ("torch", "torch-compiled", "jax", "keras-torch") if not contenders.CONTENDERS[n].missing()]
+    words = ("conv_norm", "--quick", "--turns", "2", "--device", "cuda", "--dtypes", "float32", "--json", "rows.json")
+    subprocess.run(
+        [sys.executable, "-m", "xconv", "bench", *words, "--engines", ",".join(names)], cwd=tmp_path, check=True
+    )
+    rows = [row for row in json.loads((tmp_path / "rows.json").read_text())["rows"] if row["turns"]]
+    assert "torch" in {row["contender"] for row in rows}
+    assert all(row["error"] < 2.0**-18 for row in rows)  # TF32 would be off by some 2^-12
+    assert all(0 < row["share"] < 2 for row in rows)
