@@ -188,9 +188,8 @@ class _Tracer:
         if tape.deep or graph is not None or not any(tape.number(x) is not None for x in inputs):
             return None
         if op_type in _RAW_QUIET and op_type != "Cast":
-            if op_type == "Identity" and outputs[0] is not inputs[0]:
-                tape._known[id(outputs[0])] = tape._known[id(inputs[0])]
-                tape._kept.append(outputs[0])
+            if op_type == "Identity" and (number := tape.number(inputs[0])) is not None:
+                tape.rename(outputs[0], number)
             return None
         from tensorflow.python.eager import context, execute
 

@@ -101,18 +101,21 @@ class Recorder:
 
     def bind(self, tensor: Any) -> int:
         """A new number for a tensor, also when it had one (an operation in place)."""
-        key, value = id(tensor), self._next
+        value = self._next
         self._next += 1
+        self.shapes[value] = self.shape(tensor)
+        self.rename(tensor, value)
+        return value
+
+    def rename(self, tensor: Any, value: int) -> None:
+        """Let a tensor be known by a number: its own, or that of another with the same values."""
         reference: Callable[[], Any]
         try:
             reference = weakref.ref(tensor)
         except TypeError:
             self._kept.append(tensor)
             reference = partial(_itself, tensor)
-
-        self._known[key] = (reference, value)
-        self.shapes[value] = self.shape(tensor)
-        return value
+        self._known[id(tensor)] = (reference, value)
 
     def template(self, tree: Any) -> Any:
         """Arguments with known tensors as Ref."""

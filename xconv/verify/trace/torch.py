@@ -130,7 +130,7 @@ class _Mode(TorchFunctionMode):
             if name in ("data", "grad", "dtype", "device", "shape", "is_cuda", "requires_grad", "real"):
                 for tensor in tensors(result, is_tensor):
                     if name == "data" and (number := tape.number(args[0])) is not None:
-                        tape._known[id(tensor)] = (tape._known[id(args[0])][0], number)
+                        tape.rename(tensor, number)
                 return result
         in_place = _in_place(name, args, kwargs)
         outputs = [args[0]] if in_place and is_tensor(args[0]) else tensors(result, is_tensor)
