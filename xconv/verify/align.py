@@ -11,11 +11,11 @@ from difflib import SequenceMatcher
 
 from ..carry import Leaf
 from ..errors import XconvError, one_of
-from .bundle import Bundle, bundles
+from .bundle import Together, bundles
 from .holders import Holder, compatible, outline
 from .model import Trace
 from .sorts import QUIET, sort
-from .split import Split, behind, splits
+from .split import behind, splits
 
 RADII = 8
 
@@ -28,7 +28,7 @@ class Alignment:
     torch_alone: tuple[Holder, ...]
     keras_alone: tuple[Holder, ...]
     groups: tuple[tuple[int, ...], ...] = ()  # indices of pairs that any other assignment within would fit as well
-    bundles: tuple[Bundle | Split, ...] = ()  # layers without a partner that hold together what another one does
+    bundles: tuple[Together, ...] = ()  # layers without a partner that hold together what another one does
 
 
 def skeleton(trace: Trace, nodes: Sequence[Holder]) -> list[set[int]]:
@@ -255,7 +255,7 @@ def align(
     )  # fmt: skip
     alone_t, alone_k = ([h for i, h in enumerate(held) if i not in known]
                         for held, known in ((torch_holders, pairs), (keras_holders, set(pairs.values()))))  # fmt: skip
-    packed: list[Bundle | Split] = [*bundles(alone_t, alone_k)]
+    packed: list[Together] = [*bundles(alone_t, alone_k)]
     taken = {h for b in packed for held in b.holders.values() for h in held}
     for split in splits([h for h in alone_t if h not in taken], [h for h in alone_k if h not in taken], torch, keras):
         packed += [split, *filter(None, [behind(split, alone_t, alone_k)])]

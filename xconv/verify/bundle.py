@@ -7,7 +7,7 @@ against Keras's attention. Their weights are carried all the same; what they do 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise, permutations
-from typing import Any
+from typing import Any, Protocol, Self
 
 import numpy as np
 
@@ -15,6 +15,23 @@ from .holders import Holder
 from .sides import Side
 
 DENSE = ("Linear", "Dense")
+
+
+class Together(Protocol):
+    """Layers or tensors of both sides that hold the same numbers only together."""
+
+    @property
+    def holders(self) -> dict[str, tuple[Holder, ...]]: ...
+
+    def __len__(self) -> int: ...
+
+    def orders(self) -> Iterator[Self]:
+        """The same with what could be exchanged in every other order."""
+        ...
+
+    def carry(self, torch: Side, keras: Side, mode: str) -> list[str]:
+        """Write one side's numbers into the other's; gives the names of those that have no place there."""
+        ...
 
 
 @dataclass(frozen=True)

@@ -102,7 +102,7 @@ def verify(
             )
         finite(torch if mode != "from-keras" else keras, [p[mode == "from-keras"] for p in alignment.pairs])
         clock("transfer")
-        result = case.judge(T, K, xs, alignment, transfer)
+        alignment, transfer, result = case.first(T, K, xs, alignment, transfer)
         if not result.good and mode != "as-is":
             alignment, transfer, result = case.otherwise(T, K, xs, alignment, transfer, result)
         result.notes += notes

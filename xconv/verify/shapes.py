@@ -1,14 +1,16 @@
 """How the numbers of one array may lie in another of other axes, where no rule says it."""
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import pairwise, permutations
+from itertools import accumulate, islice, pairwise, permutations
 from math import prod
 
 import numpy as np
 
 Shape = tuple[int, ...]
+Index = tuple[slice, ...]
 
 
 @dataclass(frozen=True)
@@ -66,3 +68,64 @@ def _joined(many: Shape, few: Shape) -> bool:
         if size != 1:
             return False
     return not rest
+
+
+def cuts(shape: Shape, rooms: Sequence[Shape], deep: bool = True) -> Iterator[tuple[Index, ...]]:
+    """Ways to cut an array into parts that fill some of these rooms, in any layout: along one axis, or along two.
+
+    >>> [[index[0] for index in cut] for cut in cuts((6,), [(3,), (3,)])]
+    [[slice(0, 3, None), slice(3, 6, None)], [slice(0, None, 2), slice(1, None, 2)]]
+    >>> len(next(cuts((4, 6), [(2, 3)] * 4)))
+    4
+    """
+    for exact in (True, False):  # axes that are joined on the other side come last
+        for axis, n in enumerate(shape):
+            lengths = []
+            for room in rooms:
+                length = n * prod(room) // prod(shape)
+                part = (*shape[:axis], length, *shape[axis + 1 :])
+                if 0 < length < n and layouts(part, room) and (sizes(part) == sizes(room)) == exact:
+                    lengths.append(length)
+            for chosen in _sums(n, lengths):
+                for order in islice(dict.fromkeys(permutations(chosen)), 6) if len(chosen) < 6 else [chosen]:
+                    bounds = pairwise(accumulate(order, initial=0))
+                    yield tuple(_along(shape, axis, slice(a, b)) for a, b in bounds)
+                if len(set(chosen)) == 1 and chosen[0] > 1:
+                    yield tuple(_along(shape, axis, slice(k, None, len(chosen))) for k in range(len(chosen)))
+    for axis, n in enumerate(shape if deep else ()):
+        for count in (k for k in range(2, 9) if n % k == 0):
+            part = (*shape[:axis], n // count, *shape[axis + 1 :])
+            each = [room for room, many in Counter(rooms).items() for _ in range(many // count)]
+            for inner in cuts(part, each, False):
+                if all(index[axis] == slice(None) for index in inner):
+                    places = [slice(k * n // count, (k + 1) * n // count) for k in range(count)]
+                    yield tuple((*index[:axis], place, *index[axis + 1 :]) for place in places for index in inner)
+
+
+def sizes(shape: Sequence[int]) -> Shape:
+    """A shape's axes in whatever order, without those of length one."""
+    return tuple(sorted(n for n in shape if n > 1))
+
+
+def _along(shape: Shape, axis: int, place: slice) -> Index:
+    return tuple(place if a == axis else slice(None) for a in range(len(shape)))
+
+
+def _sums(total: int, lengths: Sequence[int]) -> Iterator[tuple[int, ...]]:
+    """The choices of these lengths that come to a total, in their order: equal ones first, at most a few."""
+    many = Counter(lengths)
+    for length, count in many.items():
+        if total % length == 0 and total // length <= count:
+            yield (length,) * (total // length)
+
+    def some(left: int, of: list[int]) -> Iterator[Counter]:
+        if not left:
+            yield Counter()
+        for i, length in enumerate(of):
+            for k in range(min(many[length], left // length), 0, -1):
+                for rest in some(left - k * length, of[i + 1 :]):
+                    yield Counter({length: k}) + rest
+
+    for found in islice(some(total, list(many)), 8):
+        if len(found) > 1:
+            yield tuple(n for i, n in enumerate(lengths) if lengths[:i].count(n) < found[n])

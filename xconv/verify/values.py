@@ -17,60 +17,13 @@ from ..errors import TransferError
 from .align import Alignment
 from .holders import Holder, compatible, outline
 from .machine import Machine
-from .model import Step, Trace
-from .session import before_pads, first_input
-from .transfer import Carrier
+from .model import Trace
+from .parts import Packed, Share, apart, loose, parted, plans
+from .transfer import Carrier, Transfer
+from .uses import Stand, flat, meet, same
 
-NEAR = 1e-5  # of the largest magnitude: constants that a side rounds to float32 stay far below, wrong weights do not
 TRIES = 12  # for each layer, on average
-
-
-def around(machine: Machine, holder: Holder) -> tuple[int | None, int | None]:
-    """The value that a layer is fed first, and what it gives; of bare tensors, what they are first joined with."""
-    if holder.kind != "weight":
-        value = first_input(holder.step)
-        return None if value is None else before_pads(machine, value)[0], holder.step.outputs[0]
-    own = {v for step in holder.steps for v in step.outputs}
-    for step in machine.trace.steps:
-        if own.isdisjoint(step.inputs):
-            continue
-        others = [v for v in step.inputs if v not in own and not _bare(machine.maker(v))]
-        if others:
-            return others[0], step.outputs[0]
-        own |= set(step.outputs)
-    return None, None
-
-
-def _bare(step: Step | None) -> bool:
-    return step is not None and step.kind == "weight"
-
-
-def _answers(side: Any, machine: Machine, holder: Holder) -> list[np.ndarray]:
-    """What a layer gives, and what it would without its bias."""
-    value = around(machine, holder)[1]
-    answer = _numbers(machine, value)
-    found = [] if answer is None else [answer]
-    if value is not None and "bias" in holder.weights and holder.kind.startswith(("Linear", "Conv", "Dense")):
-        bias, answer = side.to_numpy(holder.weights["bias"]), machine.value(value)
-        last = side.name == "keras" or holder.kind == "Linear"
-        shape = bias.shape if last else (-1, *(1,) * (answer.ndim - 2))
-        found.append(np.sort(answer - bias.reshape(shape), axis=None))
-    return found
-
-
-def _numbers(machine: Machine, value: int | None) -> np.ndarray | None:
-    """A value's numbers, wherever they lie; none if it cannot be run."""
-    if value is None:
-        return None
-    found = machine.attempt(value)  # weights may not fit what they are fed
-    return np.empty(0) if found is None else np.sort(found, axis=None)
-
-
-def _same(a: np.ndarray, b: np.ndarray) -> bool:
-    if a.dtype.kind == "c" or b.dtype.kind == "c" or a.size != b.size:
-        return a.size == b.size
-    with np.errstate(invalid="ignore"):
-        return bool(np.all(np.abs(a - b) <= NEAR * max(np.abs(a).max(initial=0.0), 1e-30)))
+CUT = 40  # for each of the parts of tensors, in all
 
 
 @dataclass
@@ -88,16 +41,17 @@ class Search:
     left: int = 0
 
     def __post_init__(self) -> None:
-        self.left = TRIES * len(self.nodes)
-        side = self.carrier.torch if self.forward else self.carrier.keras
-        self.fed = {id(h): _numbers(self.source, around(self.source, h)[0]) for h in self.free}
-        self.gave = {id(h): _answers(side, self.source, h) for h in self.free}
+        self.left = self.left or TRIES * len(self.nodes)
+        here, there = (self.carrier.torch, self.carrier.keras)[:: 1 if self.forward else -1]
+        given = {id(h): Stand(here, self.source, h) for h in self.free}
+        self.stands = {id(h): Stand(there, self.target, h) for h in self.nodes}
+        self.fed, self.gave = ({at: getattr(s, what) for at, s in given.items()} for what in ("fed", "gave"))
+        self.nodes.sort(key=lambda h: self.stands[id(h)].turn)
 
     def run(self, results: Sequence[np.ndarray], at: int = 0) -> bool:
         """Can the layers from this one on be given partners so that the outputs are these?"""
         if at == len(self.nodes):
-            found = [np.sort(y, axis=None) for y in self.target.results()]
-            return all(_same(np.sort(x, axis=None), y) for x, y in zip(results, found, strict=True))
+            return all(same(flat(x), flat(y)) for x, y in zip(results, self.target.results(), strict=True))
         node = self.nodes[at]
         for partner in self._partners(node):
             for way in self._ways(node, partner):
@@ -119,20 +73,22 @@ class Search:
         sure = []
         for way in ways:
             self._carry(node, partner, way)
-            gave = _numbers(self.target, around(self.target, node)[1])
-            if gave is not None and any(a.size > 1 and _same(a, gave) for a in self.gave[id(partner)]):
+            if meet([a for a in self.gave[id(partner)] if a.size > 1], self.stands[id(node)].gave):
                 sure.append(way)
         return sure or ways
 
     def _partners(self, node: Holder) -> list[Holder | None]:
         taken, likely = {id(h) for h in self.chosen.values()}, self.likely.get(node)
-        fed = _numbers(self.target, around(self.target, node)[0])
+        fed = self.stands[id(node)].fed
         fitting = [h for h in self.free if id(h) not in taken and self._fits(h, node)]
-        alike = [h for h in fitting if fed is None or (ours := self.fed[id(h)]) is None or _same(ours, fed)]
+        alike = [h for h in fitting if fed is None or (ours := self.fed[id(h)]) is None or meet(ours, fed)]
+        if isinstance(node, Share):  # one step of a loop beside the whole sequence tells nothing
+            known = {a.size for a in fed or ()}
+            return [*(alike or (h for h in fitting if known.isdisjoint(a.size for a in self.fed[id(h)] or ())))]
         if likely is None:
             return [*alike, None]
-        ours = self.fed.get(id(likely))
-        if not alike and fed is not None and ours is not None and ours.size != fed.size and id(likely) not in taken:
+        ours, free = self.fed.get(id(likely)), id(likely) not in taken
+        if free and not alike and fed and ours and {a.size for a in ours}.isdisjoint(a.size for a in fed):
             return [likely]  # such as one step of a loop beside the whole sequence: nothing can be told
         return sorted(alike, key=lambda h: h is not likely)
 
@@ -175,7 +131,7 @@ def matched(case: Any, T: Trace, K: Trace, xs: Sequence[np.ndarray], alignment: 
     nodes, free = (keras, torch) if forward else (torch, keras)
     likely = {k: t for t, k in alignment.pairs} if forward else dict(alignment.pairs)
     carrier = Carrier(alignment, case.torch, case.keras, (T, K), {})
-    search = Search(carrier, source, target, sorted(nodes, key=lambda h: _turn(target, h)), free, likely, forward)
+    search = Search(carrier, source, target, nodes, free, likely, forward)
     if not search.run(source.results()):
         return None
     chosen = [(a, b) for b, a in search.chosen.items() if a is not None]
@@ -190,9 +146,32 @@ def matched(case: Any, T: Trace, K: Trace, xs: Sequence[np.ndarray], alignment: 
     )  # fmt: skip
 
 
-def _turn(machine: Machine, holder: Holder) -> int:
-    """When a run needs a layer's weights first."""
-    if holder.kind != "weight":
-        return holder.step.index
-    own = {v for step in holder.steps for v in step.outputs}
-    return min((s.index for s in machine.trace.steps if not own.isdisjoint(s.inputs)), default=holder.step.index)
+def packed(
+    case: Any, T: Trace, K: Trace, xs: Sequence[np.ndarray], alignment: Alignment, transfer: Transfer
+) -> Alignment | None:
+    """As `matched`, of single tensors and parts of them, where both sides hold as many numbers in other shapes."""
+    forward, sides = case.mode != "from-keras", (parted(case.torch), parted(case.keras))
+    held = loose(alignment, transfer, (T, K))
+    if len(T.outputs) != len(K.outputs) or held is None:
+        return None
+    kept, ours, theirs = apart(alignment, held, sides)
+    there = sides[forward]
+    before = [(s.part, np.array(there.to_numpy(s.part))) for s in (ours, theirs)[forward]]
+    left = CUT * max(len(ours), len(theirs))
+    for torch, keras in plans(ours, theirs):
+        case.carry(kept, T, K)
+        machines = case.torch.machine(T, xs), case.keras.machine(K, case.arrange(xs))
+        source, target = machines if forward else machines[::-1]
+        nodes, free = (keras, torch) if forward else (torch, keras)
+        carrier = Carrier(kept, *sides, (T, K), {})
+        search = Search(carrier, source, target, [*nodes], [*free], {}, forward, left=left)
+        if search.run(source.results()):
+            found = [(a, b) for b, a in search.chosen.items() if isinstance(a, Share) and isinstance(b, Share)]
+            ways = tuple(carrier.orders[b.path, b.name] for _, b in found)
+            given, taken = zip(*found, strict=True)
+            return replace(kept, bundles=(Packed(*((given, taken) if forward else (taken, given)), ways),))
+        if (left := search.left) <= 0:
+            break
+    for tensor, array in before:
+        there.write(tensor, array)
+    return None
