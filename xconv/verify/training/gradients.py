@@ -6,9 +6,11 @@ from typing import Any
 import numpy as np
 
 from ..model import Difference
-from .compare import FORWARD, PART, Comparison, Findings
+from .ledger import FORWARD, Findings, Ledger
 from .losses import apart
+from .parts import gradients
 from .sides import Batches, Pair, Sides
+from .steady import frozen
 
 
 def compare_gradients(
@@ -17,19 +19,18 @@ def compare_gradients(
     """Pull the same random gradient of the outputs back on both sides; arguments as of `compare_training`."""
     models = {"torch": torch_model, "keras": keras_model}
     with Sides(models, None, batches, pairs, 1, seed) as sides:
-        found = Comparison(sides)
-        if sides.forward > FORWARD and not found.frozen():
+        found = Ledger(sides)
+        if sides.forward > FORWARD and not frozen(found):
             return found.findings(f"gradients: the outputs differ in training mode by {sides.forward:.1e} relative")
         rng = np.random.default_rng([seed, 79])
-        found.allowed = max(PART, 100 * sides.forward)
         found.cotangents = [rng.normal(size=shape) for shape in sides.shapes]
-        found.gradients()
+        gradients(found)
         inputs = _inputs(found)
         compared = {"gradients": len(sides.trained_on_both()) + inputs}
         return Findings(tuple(found.divergences), tuple(found.notes), compared)
 
 
-def _inputs(found: Comparison) -> int:
+def _inputs(found: Ledger) -> int:
     """Gradients of the inputs, if they are numbers; how many there are."""
     sides = found.sides
     ours = sides.session("torch").pull_inputs(sides.inputs("torch", 0), found.cotangents)
