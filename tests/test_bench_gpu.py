@@ -108,6 +108,25 @@ def test_jax_computes_at_the_dtype_that_is_told_and_is_waited_for():
         worker.stop()
 
 
+def not_parameters_in_torch():
+    """In the worker of Keras on torch: how many variables of a net with dropout torch does not know as parameters."""
+    net = block("small_vgg")
+    trial = replace(TRIAL, contender=contenders.CONTENDERS["keras-torch"])
+    with bench_keras._scope(trial):
+        model = net.room("keras").build(net.cases[0].config)
+    return sum(not isinstance(v.value, torch.nn.Parameter) for v in model.variables), len(model.variables)
+
+
+def test_keras_on_torch_has_parameters_of_torch():
+    worker = Worker("torch", begin=work.begin)
+    try:
+        wrong, count = worker.ask(not_parameters_in_torch)
+    finally:
+        worker.stop()
+    assert wrong == 0
+    assert count
+
+
 def test_the_form_for_a_processor_is_taken_where_jax_is_told_to_use_it(monkeypatch):
     jax = pytest.importorskip("jax")
     monkeypatch.setattr(jax, "default_backend", lambda: "gpu")

@@ -27,7 +27,8 @@ def _scope(trial: Trial):
 
         if not tf.config.list_logical_devices("GPU"):  # it would run on the processor and say nothing
             raise XconvError("this TensorFlow sees no GPU")
-    return keras.device({"cpu": "cpu:0", "cuda": "gpu:0"}[trial.device])
+    # torch tells cpu:0 from cpu, and Keras's variables would no longer be its parameters.
+    return keras.device({"cpu": "cpu", "cuda": "gpu:0"}[trial.device])
 
 
 def _last(trial: Trial) -> bool:

@@ -1,5 +1,6 @@
 """The grid: every block and size, its contenders prepared together and timed in turns, rows as they come."""
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -158,7 +159,7 @@ def rows_of(
 
 
 def _said(failure: WorkerFailed) -> str:
-    lines = [line.strip() for line in str(failure).splitlines() if line.strip()]
+    lines = [line.strip() for line in re.sub(r"\x1b\[[0-9;]*m", "", str(failure)).splitlines() if line.strip()]
     return " ... ".join(dict.fromkeys((lines[0], lines[-1])))[:400]
 
 
