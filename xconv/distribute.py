@@ -11,7 +11,7 @@ cluster's address; there, xconv is installed on every node.
 import os
 import socket
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache, partial
 from pathlib import Path
@@ -121,7 +121,7 @@ def _parity_rows(engines: tuple[e.Engine, ...], task: Any) -> list[Row]:
     return list(suite.rows_of(task, engines, _workers(1, False).ask))
 
 
-def bench_rows(plan: "Plan", address: str) -> Iterator[tuple[Any, list]]:
+def bench_rows(plan: "Plan", address: str) -> Generator[tuple[Any, list], None, None]:
     """(task, rows) of a benchmark, one task at a time on each node; rows carry the node, and shares of its ceilings."""
     gpus = [int(task.device == "cuda") for task in plan.tasks]
     for k, rows in spread(partial(_bench_rows, plan), plan.tasks, address, gpus, whole_node=True):

@@ -7,7 +7,8 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 LIBRARIES = (
-    "xconv", "torch", "keras", "tensorflow-cpu", "tensorflow", "jax", "onnx", "onnxruntime", "openvino", "numpy",
+    "xconv", "torch", "keras", "tensorflow-cpu", "tensorflow", "jax", "onnx", "onnxruntime", "onnxruntime-gpu",
+    "openvino", "numpy",
 )  # fmt: skip
 
 

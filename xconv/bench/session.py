@@ -144,6 +144,7 @@ def run(
             progress.update(bar, advance=1, description=f"{task.block}/{task.case.name} {task.step}: {said}")
             if seconds and time.monotonic() - start > seconds:
                 break
+        batches.close()  # or a cluster would go on
         done.rows = [row for k in sorted(found) for row in found[k]]
         done.skipped = len(plan.tasks) - len(found)
     if tools:
