@@ -57,6 +57,17 @@ def permute(*axes):
     return lambda: L.Permute(axes)
 
 
+class Last(nn.Module):
+    """A normalisation over the channels, which come last for its sake."""
+
+    def __init__(self):
+        super().__init__()
+        self.norm = nn.LayerNorm(4)
+
+    def forward(self, x):
+        return self.norm(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2).flatten(1)
+
+
 class Steps(nn.Module):
     """As many steps of a sequence as features, which come last on both sides."""
 
@@ -110,6 +121,10 @@ PORTS = {
     ),
     "channels last in torch": (
         lambda: Shaped(lambda x: x.flatten(2).mT.flatten(1), nn.Linear(100, 5)), shaped(L.Flatten, dense()), IMAGE,
+    ),
+    "channels last for a while": (
+        lambda: Shaped(Last(), nn.Linear(140, 5)),
+        shaped(lambda: L.LayerNormalization(epsilon=1e-5), L.Flatten, dense(), sizes=(7, 9)), WIDE,
     ),
     "torch's order by a reshape": (
         lambda: Shaped(flat, nn.Linear(100, 5)),

@@ -40,11 +40,11 @@ def _natural(order: np.ndarray, torch: Seen) -> bool:
     """Do the sides differ, and only in where each has the channels?"""
     start, last = 0, False
     for part in torch.parts or (torch,):
-        size, start = part.order.size, start + part.order.size
-        here = order[start - size : start] - (start - size)
+        size, channels = part.order.size, part.shape[-1 if part.first is False else 0]
+        here, start = order[start : start + size] - start, start + size
         if (np.diff(here) != 1).any():
             last = True
-            if not np.array_equal(here, own((part.shape[0], size // part.shape[0]))):
+            if not np.array_equal(here, own((channels, size // channels))):
                 return False
     return last
 
@@ -54,9 +54,9 @@ def seen(trace: Trace, value: int) -> Seen | None:
     if len(trace.shapes[value]) != 2:
         return WHOLE
     steps: list[Step] = []
-    while (maker := trace.producer(value)) is not None and maker.inputs:
+    while (maker := trace.producer(value)) is not None and maker.inputs and len(maker.outputs) == 1:
         shapes = [trace.shapes[v] for v in maker.inputs]
-        wide = all(len(s) == 2 for s in shapes) and sum(s[-1] for s in shapes) == maker.shapes[0][-1]
+        wide = all(len(s) == 2 for s in shapes) and maker.shapes[0][-1:] == (sum(s[-1] for s in shapes),)
         if sort(maker) == "join" and not steps and wide:
             return Seen.joined([seen(trace, v) for v in maker.inputs])
         if len(shapes) != 1 or not (_shapes(maker, shapes[0]) or _keeps(maker, shapes[0])):
