@@ -5,8 +5,7 @@ the other side is cut until both sides hold as many numbers of each shape. Which
 (`values.py`): nothing is carried here that the outputs have not shown to be right.
 """
 
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice, product
 from math import prod
@@ -212,47 +211,63 @@ def _untied(found: Sequence[Share], side: Side) -> list[Share]:
     return sorted((s for s, _ in once), key=lambda s: s.step.index)
 
 
-def _over(these: Sequence[Share], those: Sequence[Share]) -> tuple[list[Share], list[Share]]:
-    """What is left on both sides when all shares that could hold the same numbers are put together."""
-    left = list(those)
-    rest = list(these)
-    fits: tuple[Callable[[Shape, Shape], bool], ...] = (
-        lambda a, b: sizes(a) == sizes(b),
-        lambda a, b: bool(layouts(a, b)),
-    )
-    for fit in fits:
+Shares = Sequence[Share]
+
+
+def _over(these: Shares, those: Shares, joined: bool = True) -> tuple[list[Share], list[Share]]:
+    """What is left on both sides when all shares that could hold the same numbers are put together.
+
+    Args:
+        joined: one side may hold several axes as one.
+    """
+    rest, left = list(these), list(those)
+    for fits in (lambda a, b: sizes(a) == sizes(b), layouts)[: 1 + joined]:
         for share in [*rest]:
-            found = next((other for other in left if fit(share.part.shape, other.part.shape)), None)
+            found = next((other for other in left if fits(share.part.shape, other.part.shape)), None)
             if found is not None:
                 left.remove(found)
                 rest.remove(share)
     return rest, left
 
 
-def plans(torch: Sequence[Share], keras: Sequence[Share]) -> Iterator[tuple[list[Share], list[Share]]]:
-    """Ways to cut tensors so that each share of one side has its like on the other; alike ones are cut alike."""
-    over = _over(torch, keras)
+def plans(torch: Shares, keras: Shares) -> Iterator[tuple[list[Share], list[Share]]]:
+    """Ways to cut tensors so that each share of one side has its like on the other; alike ones are cut alike.
+
+    What has its like as it is stays whole, and is no room for others' parts, unless nothing else fits.
+    """
+    seen = set()
+    for joined in (False, True):
+        over = _over(torch, keras, joined)
+        for rooms in ((over[1], over[0]), (keras, torch)):
+            for found in _cut((torch, keras), over, rooms, joined):
+                if (key := tuple(str(s.part.index) for held in found for s in held)) not in seen:
+                    seen.add(key)
+                    yield found
+
+
+def _cut(
+    every: tuple[Shares, Shares], over: tuple[Shares, Shares], rooms: tuple[Shares, Shares], joined: bool
+) -> Iterator[tuple[list[Share], list[Share]]]:
+    """What is over cut into such rooms."""
     options: dict[tuple[int, Shape], list[tuple[Index, ...]]] = {}
-    rooms = [list(over[1]), list(over[0])]
     for side, wholes in enumerate(over):
+        left = [r.part.shape for r in rooms[side]]
         for whole in sorted(wholes, key=lambda s: prod(s.part.shape), reverse=True):
             key = (side, whole.part.shape)
-            fitting = [r.part.shape for r in rooms[side]]
             if key not in options:
-                options[key] = list(islice(cuts(whole.part.shape, fitting), CUTS))
-            if options[key]:
-                taken = Counter(sizes(whole.cut(index).part.shape) for index in options[key][0])
-                for room in [*rooms[side]]:
-                    if taken[sizes(room.part.shape)] > 0:
-                        taken[sizes(room.part.shape)] -= 1
-                        rooms[side].remove(room)
+                options[key] = list(islice(cuts(whole.part.shape, left, joined), CUTS))
+            for index in next(iter(options[key]), ()) if rooms[side] is over[1 - side] else ():
+                part = whole.cut(index).part.shape  # of the likeliest cut: the other rooms are left to others
+                if (taken := next((room for room in left if sizes(room) == sizes(part)), None)) is not None:
+                    left.remove(taken)
     kinds = [key for key, found in options.items() if found]
     for chosen in islice(product(*(options[key] for key in kinds)), PLANS):
         ways = dict(zip(kinds, chosen, strict=True))
-        cut = [
+        torch, keras = (
             [part for s in held for part in (
-                map(s.cut, ways[side, s.part.shape]) if s in over[side] and (side, s.part.shape) in ways else [s])]
-            for side, held in enumerate((torch, keras))
-        ]  # fmt: skip
-        if not any(_over(*cut)):
-            yield cut[0], cut[1]
+                [s.cut(index) for index in ways[side, s.part.shape]]
+                if s in over[side] and (side, s.part.shape) in ways else [s])]
+            for side, held in enumerate(every)
+        )  # fmt: skip
+        if not any(_over(torch, keras)):
+            yield torch, keras

@@ -70,33 +70,36 @@ def _joined(many: Shape, few: Shape) -> bool:
     return not rest
 
 
-def cuts(shape: Shape, rooms: Sequence[Shape], deep: bool = True) -> Iterator[tuple[Index, ...]]:
+def cuts(shape: Shape, rooms: Sequence[Shape], joined: bool = False, deep: bool = True) -> Iterator[tuple[Index, ...]]:
     """Ways to cut an array into parts that fill some of these rooms, in any layout: along one axis, or along two.
+
+    Args:
+        joined: what either has as one axis may be several on the other.
+        deep: along a second axis, too.
 
     >>> [[index[0] for index in cut] for cut in cuts((6,), [(3,), (3,)])]
     [[slice(0, 3, None), slice(3, 6, None)], [slice(0, None, 2), slice(1, None, 2)]]
     >>> len(next(cuts((4, 6), [(2, 3)] * 4)))
     4
     """
-    for exact in (True, False):  # axes that are joined on the other side come last
-        for axis, n in enumerate(shape):
-            lengths = []
-            for room in rooms:
-                length = n * prod(room) // prod(shape)
-                part = (*shape[:axis], length, *shape[axis + 1 :])
-                if 0 < length < n and layouts(part, room) and (sizes(part) == sizes(room)) == exact:
-                    lengths.append(length)
-            for chosen in _sums(n, lengths):
-                for order in islice(dict.fromkeys(permutations(chosen)), 6) if len(chosen) < 6 else [chosen]:
-                    bounds = pairwise(accumulate(order, initial=0))
-                    yield tuple(_along(shape, axis, slice(a, b)) for a, b in bounds)
-                if len(set(chosen)) == 1 and chosen[0] > 1:
-                    yield tuple(_along(shape, axis, slice(k, None, len(chosen))) for k in range(len(chosen)))
+    for axis, n in enumerate(shape):
+        lengths = []
+        for room in rooms:
+            length = n * prod(room) // prod(shape)
+            part = (*shape[:axis], length, *shape[axis + 1 :])
+            if 0 < length < n and layouts(part, room) and (joined or sizes(part) == sizes(room)):
+                lengths.append(length)
+        for chosen in _sums(n, lengths):
+            for order in islice(dict.fromkeys(permutations(chosen)), 6) if len(chosen) < 6 else [chosen]:
+                bounds = pairwise(accumulate(order, initial=0))
+                yield tuple(_along(shape, axis, slice(a, b)) for a, b in bounds)
+            if len(set(chosen)) == 1 and chosen[0] > 1:
+                yield tuple(_along(shape, axis, slice(k, None, len(chosen))) for k in range(len(chosen)))
     for axis, n in enumerate(shape if deep else ()):
         for count in (k for k in range(2, 9) if n % k == 0):
             part = (*shape[:axis], n // count, *shape[axis + 1 :])
             each = [room for room, many in Counter(rooms).items() for _ in range(many // count)]
-            for inner in cuts(part, each, False):
+            for inner in cuts(part, each, joined, deep=False):
                 if all(index[axis] == slice(None) for index in inner):
                     places = [slice(k * n // count, (k + 1) * n // count) for k in range(count)]
                     yield tuple((*index[:axis], place, *index[axis + 1 :]) for place in places for index in inner)

@@ -39,6 +39,7 @@ class Search:
     forward: bool  # from torch to Keras
     chosen: dict[Holder, Holder | None] = field(default_factory=dict)
     left: int = 0
+    alike: dict[Any, int] = field(default_factory=dict)  # weights of equal shapes lie alike
 
     def __post_init__(self) -> None:
         self.left = self.left or TRIES * len(self.nodes)
@@ -54,19 +55,27 @@ class Search:
             return all(same(flat(x), flat(y)) for x, y in zip(results, self.target.results(), strict=True))
         node = self.nodes[at]
         for partner in self._partners(node):
-            for way in self._ways(node, partner):
+            shapes = tuple(tuple(w.shape) for h in (node, partner) if h is not None for w in h.weights.values())
+            before = self.alike.get(shapes)
+            for way in self._ways(node, partner, before):
                 self._carry(node, partner, way)
                 self.left -= 1
                 self.chosen[node] = partner
+                self.alike[shapes] = way if before is None else before
                 if self.run(results, at + 1):
                     return True
+                if before is None:
+                    del self.alike[shapes]
                 if self.left <= 0:
                     return False
         self.chosen.pop(node, None)
         return False
 
-    def _ways(self, node: Holder, partner: Holder | None) -> Sequence[int]:
-        """The layouts in which a partner's weights fit: those under which both give the same, if there are such."""
+    def _ways(self, node: Holder, partner: Holder | None, before: int | None) -> Sequence[int]:
+        """The layouts in which a partner's weights fit: those under which both give the same, if there are such.
+
+        Of several, weights of the same shapes have taken one `before`.
+        """
         ways = range(self._carry(node, partner, 0))
         if partner is None or len(ways) < 2:
             return ways
@@ -75,7 +84,8 @@ class Search:
             self._carry(node, partner, way)
             if meet([a for a in self.gave[id(partner)] if a.size > 1], self.stands[id(node)].gave):
                 sure.append(way)
-        return sure or ways
+        sure = sure or [*ways]
+        return [before] if before in sure else sure
 
     def _partners(self, node: Holder) -> list[Holder | None]:
         taken, likely = {id(h) for h in self.chosen.values()}, self.likely.get(node)
