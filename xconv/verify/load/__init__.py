@@ -1,6 +1,7 @@
 """From what the user names or gives to a model that can be traced."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -8,6 +9,7 @@ from typing import Any
 
 from ...errors import XconvError, need
 from ...frameworks import SAID, side_of
+from ...named import ran
 from ...quiet import hush
 
 
@@ -38,6 +40,48 @@ def opened(source: str | Path, side: str) -> Any:
     from ...named import found_of
 
     return found_of(str(source))
+
+
+def brought(model: Any, side: str, of: type, made: Callable[[], AbstractContextManager], called: str) -> Any:
+    """A model of a side: itself, what a function makes, or what a file holds.
+
+    Args:
+        of: what it must be an instance of, which is `called` so.
+        made: notes the lines that make its layers.
+
+    Raises:
+        XconvError: if it is none.
+    """
+    if isinstance(model, str | Path):
+        model = opened(model, side)
+    own(model, side)
+    if not isinstance(model, of) and callable(model):
+        with made():
+            model = ran(model, f"the function that makes the {SAID[side]} model fails")
+        own(model, side)
+    if not isinstance(model, of):
+        raise XconvError(
+            f"the {SAID[side]} side is a {type(model).__name__}, not {called} or a function that makes one"
+        )
+    return model
+
+
+@contextmanager
+def noted(base: Any) -> Iterator[None]:
+    """Notes the user's line that constructs each instance of a class."""
+    from ..trace.recorder import user_line
+
+    before = base.__init__
+
+    def init(instance, *args, **kwargs):
+        before(instance, *args, **kwargs)
+        object.__setattr__(instance, "_xconv_made", user_line())
+
+    base.__init__ = init
+    try:
+        yield
+    finally:
+        base.__init__ = before
 
 
 def own(model: Any, side: str) -> None:

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import keras
@@ -12,11 +11,10 @@ import numpy as np
 from ...copying import compact
 from ...errors import XconvError, first_line
 from ...frameworks.keras import _name, from_numpy, to_numpy
-from ...named import ran
 from ..sides import Side, made_of
 from ..trace import keras as tracing
 from ..trace.written import Written
-from . import opened, own
+from . import brought, noted
 
 LARGE = 1 << 24  # numbers, 128 MiB in float64
 
@@ -29,35 +27,10 @@ def instance(model: Any) -> keras.Layer:
     """
     if isinstance(model, keras.Model) and not model.built:
         raise XconvError(f"{model.name} has no weights yet: call it once, or model.build(input_shape)")
-    if isinstance(model, str | Path):
-        model = opened(model, "keras")
-    own(model, "keras")
-    if not isinstance(model, keras.Layer) and callable(model):
-        with made():
-            model = ran(model, "the function that makes the Keras model fails")
-        own(model, "keras")
-    if not isinstance(model, keras.Layer):
-        raise XconvError(f"the Keras side is a {type(model).__name__}, not a keras model or a function that makes one")
-    return model
+    return brought(model, "keras", keras.Layer, made, "a keras model")
 
 
-class made:
-    """Notes the user's line that constructs each layer and operation."""
-
-    def __enter__(self) -> None:
-        from ..trace.recorder import user_line
-
-        self.before = keras.Operation.__init__
-        before = self.before
-
-        def init(operation, *args, **kwargs):
-            before(operation, *args, **kwargs)
-            operation.__dict__["_xconv_made"] = user_line()
-
-        keras.Operation.__init__ = init
-
-    def __exit__(self, *_: Any) -> None:
-        keras.Operation.__init__ = self.before
+made = partial(noted, keras.Operation)
 
 
 def weights_of(owner: Any) -> Mapping[str, Any]:

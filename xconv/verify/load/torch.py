@@ -4,7 +4,7 @@ import copy
 import warnings
 from collections.abc import Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from pathlib import Path
+from functools import partial
 from types import CellType, FunctionType
 from typing import Any
 
@@ -17,13 +17,12 @@ from ...errors import XconvError
 from ...fast.torch import Float64Depthwise
 from ...frameworks.program.torch import layered
 from ...frameworks.torch import _weights, from_numpy, to_numpy
-from ...named import ran
 from ..model import Trace
 from ..sides import Side, made_of
 from ..trace import torch as tracing
 from ..trace.recurrent.torch import Cell
 from ..trace.written import Written
-from . import opened, own
+from . import brought, noted
 
 
 def instance(model: Any) -> nn.Module:
@@ -32,35 +31,11 @@ def instance(model: Any) -> nn.Module:
     Raises:
         XconvError: if it is neither.
     """
-    if isinstance(model, str | Path):
-        model = opened(model, "torch")
-    own(model, "torch")
-    if not isinstance(model, nn.Module) and callable(model):
-        with made():
-            model = ran(model, "the function that makes the torch model fails")
-        own(model, "torch")
-    if not isinstance(model, nn.Module):
-        raise XconvError(f"the torch side is a {type(model).__name__}, not an nn.Module or a function that makes one")
-    return layered(model) if isinstance(model, torch.fx.GraphModule) else model
+    found = brought(model, "torch", nn.Module, made, "an nn.Module")
+    return layered(found) if isinstance(found, torch.fx.GraphModule) else found
 
 
-class made:
-    """Notes the user's line that constructs each module."""
-
-    def __enter__(self) -> None:
-        from ..trace.recorder import user_line
-
-        self.before = nn.Module.__init__
-        before = self.before
-
-        def init(module, *args, **kwargs):
-            before(module, *args, **kwargs)
-            object.__setattr__(module, "_xconv_made", user_line())
-
-        nn.Module.__init__ = init  # type: ignore[method-assign]
-
-    def __exit__(self, *_: Any) -> None:
-        nn.Module.__init__ = self.before  # type: ignore[method-assign]
+made = partial(noted, nn.Module)
 
 
 def _plain(model: nn.Module) -> None:
