@@ -6,13 +6,16 @@ from keras import layers, ops
 Input, Model = keras.Input, keras.Model
 
 
-def Flat(permute=True, global_pool=False):
+def Flat(permute=(3, 1, 2), norm=False):
     image = Input((12, 10, 3))
     x = layers.Conv2D(6, 3, padding="same", activation="relu", name="conv1")(image)
     x = layers.Conv2D(8, 3, 2, activation="relu", name="conv2")(x)
     if permute:
-        x = layers.Permute((3, 1, 2), name="to_torch")(x)
-    x = layers.Dense(12, activation="relu", name="fc1")(layers.Flatten(name="flatten")(x))
+        x = layers.Permute(permute, name="to_torch")(x)
+    x = layers.Flatten(name="flatten")(x)
+    if norm:
+        x = layers.BatchNormalization(epsilon=1e-5, momentum=0.9, name="norm")(x)
+    x = layers.Dense(12, activation="relu", name="fc1")(x)
     return Model(image, layers.Dense(3, name="fc2")(x))
 
 

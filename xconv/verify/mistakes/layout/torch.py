@@ -8,16 +8,17 @@ from torch.nn import functional as F
 class Flat(nn.Module):
     """A small classifier with a flatten before its dense layers."""
 
-    def __init__(self):
+    def __init__(self, norm=False):
         super().__init__()
         self.conv1 = nn.Conv2d(3, 6, 3, padding=1)
         self.conv2 = nn.Conv2d(6, 8, 3, 2)
+        self.norm = nn.BatchNorm1d(8 * 5 * 4) if norm else nn.Identity()
         self.fc1 = nn.Linear(8 * 5 * 4, 12)
         self.fc2 = nn.Linear(12, 3)
 
     def forward(self, x):
         x = F.relu(self.conv2(F.relu(self.conv1(x))))
-        return self.fc2(F.relu(self.fc1(torch.flatten(x, 1))))
+        return self.fc2(F.relu(self.fc1(self.norm(torch.flatten(x, 1)))))
 
 
 class Tokens(nn.Module):

@@ -14,6 +14,10 @@ TOKENS = ("embed position token", "embed first tokens position")
 CASES = [
     Case("flatten_in_keras_order", "Flat", keras={"permute": False},
          note="the dense kernel must be permuted, and said"),
+    Case("features_normalised_in_keras_order", "Flat", torch={"norm": True}, keras={"permute": False, "norm": True},
+         note="the normalisation behind the flatten has that order, too"),
+    Case("flatten_columns_first", "Flat", "layout.flatten", keras={"permute": (3, 2, 1)},
+         at=("fc1 conv2", "to_torch flatten fc1"), also=("layout.transposed_space", "layout.reshape")),
     Case("tokens_reshaped_not_permuted", "Tokens", "layout.reshape", keras={"order": "reshaped"}, at=TOKENS,
          also=("layout.flatten",)),
     Case("tokens_column_by_column", "Tokens", "layout.transposed_space", keras={"order": "columns"}, at=TOKENS,
