@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from xconv.verify import verify
-from xconv.verify.mistakes import cases, pair
+from xconv.verify.mistakes import Case, cases, pair
 from xconv.verify.model import Verdict
 from xconv.verify.shapes import cuts, layouts
 
@@ -53,7 +53,7 @@ def apart(used="first"):
     return keras.Model(row, Apart(used)(row))
 
 
-def test_a_tensor_may_be_packed_on_one_side():
+def test_a_tensor_may_be_packed_on_one_side(monkeypatch):
     found = verify(Packed, apart, (3, 6))
     assert found.verdict is Verdict.EQUIVALENT
     assert found.compared["weights"] == 2
@@ -61,6 +61,8 @@ def test_a_tensor_may_be_packed_on_one_side():
     assert not found.unmatched["keras"]
     assert any("carried in parts" in note for note in found.notes)
     assert verify(Packed, apart, (3, 6), weights="from-keras", probes=False).verdict is Verdict.EQUIVALENT
+    monkeypatch.setattr("xconv.verify.case.packed", lambda *args: None)
+    assert verify(Packed, apart, (3, 6), probes=False).verdict is Verdict.UNPROVEN
 
 
 @pytest.mark.parametrize("order", [[0, 2, 4, 6, 8, 10, 1, 3, 5, 7, 9, 11], [*range(6, 12), *range(6)]])
@@ -70,6 +72,34 @@ def test_parts_may_alternate_or_lie_the_other_way_round(order):
 
 def test_a_part_that_is_used_twice_is_no_right_port():
     assert verify(Packed, lambda: apart("last"), (3, 6), probes=False).verdict is not Verdict.EQUIVALENT
+
+
+@pytest.mark.parametrize(("net", "varied"), [("Spectrum", {"sign": -1}), ("Gates", {"new": "silu"})])
+def test_no_parts_make_a_wrong_port_right(net, varied):
+    made = pair(Case("wrong", net, keras=varied, family="byhand"))
+    found = verify(made.torch, made.keras, made.shapes, layout=made.layout, probes=False)
+    assert found.verdict is not Verdict.EQUIVALENT
+
+
+def test_which_part_is_which_is_told_by_where_the_outputs_lie():
+    """The same numbers in other places are no agreement."""
+
+    def halves():
+        row = keras.Input((4,))
+        last, first = keras.layers.Dense(3)(row), keras.layers.Dense(3)(row)
+        return keras.Model(row, keras.layers.Subtract()([first, 2 * last]))
+
+    class Halves(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.both = nn.Parameter(torch.randn(4, 6))
+            self.shift = nn.Parameter(torch.randn(2, 3))
+
+        def forward(self, x):
+            first, last = (x @ self.both).chunk(2, 1)
+            return first + self.shift[0] - 2 * (last + self.shift[1])
+
+    assert verify(Halves, halves, (3, 4)).verdict is Verdict.EQUIVALENT
 
 
 def test_weights_packed_in_an_unknown_way_are_no_fault_and_no_proof():

@@ -190,6 +190,110 @@ def Branches():
     return Model(image, layers.Dense(3, name="head")(layers.GlobalAveragePooling2D(name="mean")(x)))
 
 
+class Edges(layers.Layer):
+    """A vector for each end of an edge; masked scores are very small."""
+
+    def __init__(self, both, **kwargs):
+        super().__init__(**kwargs)
+        self.both = both
+
+    def build(self, shape):
+        self.ends = [[self.add_weight(shape=(5,), name=f"{end}{k}") for end in ("source", "target")] for k in range(2)]
+        self.matrices = [self.add_weight(shape=(shape[-1], 5), name=f"m{k}") for k in range(2)]
+        self.gain = self.add_weight(shape=(2,), initializer="ones", name="gain")
+
+    def call(self, x):
+        ring = np.eye(7)
+        ring = ops.cast(np.where(ring + np.roll(ring, 1, 0) + np.roll(ring, -1, 0) > 0, 0.0, -1e9), x.dtype)
+        found = []
+        for k, (matrix, (source, target)) in enumerate(zip(self.matrices, self.ends, strict=True)):
+            z = ops.matmul(x, matrix)
+            there = target if self.both else source
+            scores = ops.einsum("bnf,f->bn", z, source)[:, None] + ops.einsum("bnf,f->bn", z, there)[:, :, None]
+            found.append(self.gain[k] * ops.matmul(ops.softmax(ops.maximum(scores, scores / 4) + ring), z))
+        return ops.concatenate(found, -1)
+
+
+def Graph(both=True):
+    nodes = Input((7, 4))
+    return Model(nodes, layers.Dense(3, name="head")(Edges(both, name="edges")(nodes)))
+
+
+class Gated(layers.Layer):
+    """A matrix, a recurrent matrix and an offset for each gate."""
+
+    def __init__(self, new, **kwargs):
+        super().__init__(**kwargs)
+        self.new = getattr(ops, new)
+
+    def build(self, shape):
+        self.gates = {
+            gate: [
+                self.add_weight(shape=size, name=f"{gate}{k}") for k, size in enumerate([(6,), (6, 6), (shape[-1], 6)])
+            ]
+            for gate in ("new", "write", "keep")
+        }
+
+    def call(self, x):
+        h = ops.zeros_like(x[:, 0, :1]) * ops.ones((1, 6), x.dtype)
+        for t in range(x.shape[1]):
+            new, write, keep = (
+                ops.matmul(x[:, t], matrix) + ops.matmul(h, state) + offset
+                for offset, state, matrix in self.gates.values()
+            )
+            h = ops.sigmoid(keep) * h + ops.sigmoid(write) * self.new(new)
+        return h
+
+
+def Gates(new="tanh"):
+    row = Input((4, 5))
+    return Model(row, Gated(new, name="gated")(row))
+
+
+class Waves(layers.Layer):
+    """The real and the imaginary parts apart, their axes in another order."""
+
+    def __init__(self, sign, **kwargs):
+        super().__init__(**kwargs)
+        self.sign = sign
+
+    def build(self, shape):
+        self.imaginary, self.real = (self.add_weight(shape=(5, 3, 3), name=name) for name in ("imaginary", "real"))
+        self.offset, self.slope = (self.add_weight(shape=(3,), name=name) for name in ("offset", "slope"))
+
+    def call(self, x):
+        angle = 2 * np.pi * np.arange(5)[:, None] * np.arange(x.shape[1]) / x.shape[1]
+        cosine, sine = (ops.einsum("kn,bni->bki", ops.cast(wave(angle), x.dtype), x) for wave in (np.cos, np.sin))
+        sine = -sine
+        real = ops.einsum("bki,kio->bko", cosine, self.real) - ops.einsum("bki,kio->bko", sine, self.imaginary)
+        other = ops.einsum("bki,kio->bko", cosine, self.imaginary)
+        other = other + self.sign * ops.einsum("bki,kio->bko", sine, self.real)
+        return ops.tanh(ops.concatenate([real, other], 1) * self.slope + self.offset)
+
+
+def Spectrum(sign=1):
+    row = Input((12, 3))
+    return Model(row, Waves(sign, name="waves")(row))
+
+
+class Features(layers.Layer):
+    def build(self, shape):
+        self.matrices = self.add_weight(shape=(shape[1], 1, 6), name="matrices")
+        self.offsets = self.add_weight(shape=(shape[1], 6), name="offsets")
+
+    def call(self, x):
+        return ops.relu(ops.einsum("bfi,fio->bfo", x[:, :, None], self.matrices) + self.offsets)
+
+
+def Mixture(width="elu"):
+    row = Input((4,))
+    x = layers.Flatten(name="flat")(Features(name="each")(row))
+    wide = layers.Reshape((3, 2), name="wide")(layers.Dense(6, activation=width, name="width")(x))
+    mean = layers.Reshape((3, 2), name="means")(layers.Dense(6, name="mean")(x))
+    share = layers.Dense(3, activation="softmax", name="share")(x)
+    return Model(row, ops.sum(ops.expand_dims(share, -1) * mean / (wide + 1.5), axis=1))
+
+
 def load_branches(state, model, centre=1):
     """The author's own merging of the branches, in float32 as such code does it."""
 

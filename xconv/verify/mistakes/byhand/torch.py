@@ -181,3 +181,65 @@ class Branches(nn.Module):
     def forward(self, x):
         x = F.relu(self.dense_bn(self.dense(x)) + self.one_bn(self.one(x)) + self.same_bn(x))
         return self.head(x.mean((2, 3)))
+
+
+class Graph(nn.Module):
+    """Attention over a ring of nodes: one vector for each head, of which a half meets either end of an edge (GAT)."""
+
+    def __init__(self):
+        super().__init__()
+        self.matrices = nn.ParameterList(torch.randn(4, 5) for _ in range(2))
+        self.vectors = nn.ParameterList(torch.randn(10, 1) for _ in range(2))
+        self.gains = nn.ParameterList(torch.rand(1) + 0.5 for _ in range(2))
+        self.head = nn.Linear(10, 3)
+
+    def forward(self, x):
+        near = torch.eye(7).roll(1, 0) + torch.eye(7).roll(-1, 0) + torch.eye(7) > 0
+        found = []
+        for matrix, vector, gain in zip(self.matrices, self.vectors, self.gains, strict=True):
+            z = x @ matrix
+            scores = F.leaky_relu(z @ vector[:5] + (z @ vector[5:]).transpose(1, 2), 0.25)
+            found.append(gain * (scores.masked_fill(~near, -torch.inf).softmax(-1) @ z))
+        return self.head(torch.cat(found, -1))
+
+
+class Gates(nn.Module):
+    """A recurrent cell by hand, with all of its gates in one matrix."""
+
+    def __init__(self):
+        super().__init__()
+        self.inputs, self.states = nn.Parameter(torch.randn(5, 18) / 2), nn.Parameter(torch.randn(6, 18) / 2)
+        self.offsets = nn.Parameter(torch.randn(18) / 2)
+
+    def forward(self, x):
+        h = x.new_zeros(x.shape[0], 6)
+        for row in x.unbind(1):
+            keep, write, new = (row @ self.inputs + h @ self.states + self.offsets).chunk(3, 1)
+            h = keep.sigmoid() * h + write.sigmoid() * new.tanh()
+        return h
+
+
+class Spectrum(nn.Module):
+    """Complex factors of the lowest frequencies, as pairs of numbers (FNO), and a slope and an offset by channel."""
+
+    def __init__(self):
+        super().__init__()
+        self.factors, self.affine = nn.Parameter(torch.randn(3, 3, 5, 2) / 2), nn.Parameter(torch.randn(2, 3))
+
+    def forward(self, x):
+        waves = torch.fft.rfft(x, dim=1)[:, :5]
+        waves = torch.einsum("bki,iok->bko", waves, torch.view_as_complex(self.factors))
+        return torch.tanh(torch.cat([waves.real, waves.imag], 1) * self.affine[0] + self.affine[1])
+
+
+class Mixture(nn.Module):
+    """Three heads of a density in one matrix, and a small net for each feature in one tensor."""
+
+    def __init__(self):
+        super().__init__()
+        self.each = nn.Conv1d(4, 24, 1, groups=4)
+        self.heads = nn.Linear(24, 15)
+
+    def forward(self, x):
+        share, mean, width = self.heads(torch.relu(self.each(x[:, :, None])).flatten(1)).split([3, 6, 6], -1)
+        return (share.softmax(-1)[:, :, None] * mean.view(-1, 3, 2) / (F.elu(width).view(-1, 3, 2) + 1.5)).sum(1)

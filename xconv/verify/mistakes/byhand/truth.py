@@ -14,6 +14,10 @@ NETS = {
     "Rows": Net(((2, 8, 6),), layout="same"),
     "Retention": Net(((2, 7, 12),), layout="same"),
     "Planes": Net(((2, 3, 20, 30),), layout="same"),
+    "Graph": Net(((2, 7, 4),), layout="same"),
+    "Gates": Net(((3, 4, 5),), layout="same"),
+    "Spectrum": Net(((2, 12, 3),), layout="same"),
+    "Mixture": Net(((5, 4),)),
 }
 
 CASES = [
@@ -28,6 +32,10 @@ CASES = [
     Case("channels_first_throughout", "Planes"),
     Case("rows_of_features", "Rows"),
     Case("projections_in_another_order", "Retention", note="what they do tells which is which"),
+    Case("vectors_in_halves", "Graph", note="one vector there, two here; two scales there, one here"),
+    Case("gates_in_one_matrix", "Gates", note="the same gates in three matrices, in another order"),
+    Case("complex_pairs", "Spectrum", note="both parts in one tensor, or in one each"),
+    Case("heads_in_one_layer", "Mixture", note="three layers in another order, and nets for each feature in a tensor"),
     Case("flatten_left_channels_last", "First", keras={"permuted": False}, note="the kernel behind it is permuted"),
     Case("tied_by_function", "Tied", note="the decoder's matrices are the encoder's, transposed by either side"),
     Case("token_matrix_by_einsum", "Tokens", note="and a convolution as a sum over its taps"),
