@@ -175,6 +175,22 @@ def test_several_inputs_and_outputs_keep_their_order(tmp_path):
     assert (list(done.inputs), done.outputs["y1"]) == (["x0", "x1"], ("N", 3))
 
 
+@pytest.mark.parametrize("odd", [False, True])
+def test_names_that_weights_or_inputs_have_are_not_given_twice(odd, tmp_path):
+    class Named(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.x, self.y, self.relu_1 = (nn.Parameter(torch.rand(3, 1, 1)) for _ in range(3))
+
+        def forward(self, y0, y1):
+            first = torch.relu(y0 * self.x + self.y)
+            return torch.cumsum(first, 1) if odd else first, y1 * self.relu_1
+
+    done = export(Named(), tmp_path / "m.onnx", [(2, 3, 5, 4)] * 2, runtimes=RUNTIMES)
+    assert done.route == ("torch.onnx" if odd else "direct")
+    assert len({*done.inputs, *done.outputs}) == 4
+
+
 # --- the silent failures that other exporters are known for ---
 
 

@@ -5,7 +5,7 @@ Rooms write operators as opset 18 has them; where an older opset wants another f
 Nothing here imports a framework.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -48,6 +48,12 @@ class Graph:
         name = self._prefix + name
         return self._initializer(name, self._given[name] if array is None else array)
 
+    def free(self, name: str, taken: Collection[str] = ()) -> str:
+        """The name itself, or with underscores behind it if a weight has it, or it is taken."""
+        while name in self._given or name in taken:
+            name += "_"
+        return name
+
     def array(self, name: str) -> np.ndarray:
         """The numbers of one weight."""
         return self._given[self._prefix + name]
@@ -79,7 +85,7 @@ class Graph:
 
         def write(*inputs: str, outputs: int = 1, **attributes: Any) -> Any:
             number = len(self._nodes)
-            names = [f"{op.lower()}_{number}" + (f"_{k}" if k else "") for k in range(outputs)]
+            names = [self.free(f"{op.lower()}_{number}" + (f"_{k}" if k else "")) for k in range(outputs)]
             attributes = {k: v for k, v in attributes.items() if v is not None}
             node = helper.make_node(op, inputs, names, name=f"{op}_{number}", **attributes)
             if self.opset < 18:

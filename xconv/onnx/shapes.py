@@ -136,11 +136,15 @@ def multiply_adds(model: onnx.ModelProto) -> int:
 def rename_ends(model: onnx.ModelProto) -> None:
     """Another exporter's inputs and outputs under our names, and nothing of its machine: no paths, no symbols."""
     graph = model.graph
-    renamed = {}
-    for ends, letter in ((graph.input, "x"), (graph.output, "y")):
-        for k, info in enumerate(ends):
-            old = info.name
-            info.name = renamed[old] = letter if len(ends) == 1 else f"{letter}{k}"
+    renamed: dict[str, str] = {}
+    ends = {info.name for info in (*graph.input, *graph.output)}
+    taken = {t.name for t in graph.initializer} | {name for node in graph.node for name in node.output} - ends
+    for infos, letter in ((graph.input, "x"), (graph.output, "y")):
+        for k, info in enumerate(infos):
+            name = letter if len(infos) == 1 else f"{letter}{k}"
+            while name in taken:
+                name += "_"
+            renamed[info.name] = info.name = name
     for node in graph.node:
         node.ClearField("doc_string")
         del node.metadata_props[:]

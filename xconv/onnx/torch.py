@@ -130,7 +130,7 @@ def walk(
     pen = Graph(arrays, opset=opset, dtype=kind)
     state = Walk(pen, held)
     names = list(signature.user_inputs)
-    called = {n: "x" if len(names) == 1 else n for n in names}
+    called = {n: pen.free("x" if len(names) == 1 else n) for n in names}
     inputs = []
     for node in done.graph.nodes:
         if node.op == "placeholder" and node.name in called:
@@ -150,7 +150,8 @@ def walk(
     for k, value in enumerate(flat):
         if value in outputs:
             value = pen.Identity(value)
-        outputs[value] = helper.make_tensor_value_info("y" if len(flat) == 1 else f"y{k}", elem, None)
+        name = pen.free("y" if len(flat) == 1 else f"y{k}", called.values())
+        outputs[value] = helper.make_tensor_value_info(name, elem, None)
     model_proto = pen.finish(outputs, inputs, type(model).__name__, metadata(options, "direct"))
     if options.fold:
         fold(model_proto)
