@@ -95,6 +95,16 @@ def seen_in_jax(dtype, device, training, precise=True):
     return set(traced), len(waited)
 
 
+def on_a_processor():
+    """In JAX's worker, as if there were a GPU: is the form for processors taken, as such and where JAX is told one?"""
+    import jax
+
+    jax.default_backend = lambda: "gpu"
+    with jax.default_device(jax.devices("cpu")[0]):
+        told = fast.slow_groups()
+    return fast.slow_groups(), told
+
+
 def test_jax_computes_at_the_dtype_that_is_told_and_is_waited_for():
     worker = Worker("jax", begin=work.begin)
     ask = partial(worker.ask, seen_in_jax)
@@ -104,6 +114,7 @@ def test_jax_computes_at_the_dtype_that_is_told_and_is_waited_for():
         assert ask("tf32", "cuda", False) == ({"tensorfloat32"}, 1)
         assert ask("float32", "cpu", False) == ({"highest"}, 6)
         assert ask("float32", "cuda", False, False) != ({"highest"}, 1)  # and this test can see when it does not
+        assert worker.ask(on_a_processor) == (False, True)
     finally:
         worker.stop()
 
@@ -125,14 +136,6 @@ def test_keras_on_torch_has_parameters_of_torch():
         worker.stop()
     assert wrong == 0
     assert count
-
-
-def test_the_form_for_a_processor_is_taken_where_jax_is_told_to_use_it(monkeypatch):
-    jax = pytest.importorskip("jax")
-    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
-    assert not fast._jax_on_cpu()
-    with jax.default_device(jax.devices("cpu")[0]):
-        assert fast._jax_on_cpu()
 
 
 @pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="TensorFlow's own doing")
