@@ -314,3 +314,11 @@ def test_the_order_of_a_stack_is_the_users_own():
     report = verify(lively(Views()), lambda: views(-1), shapes)
     assert [d.confirmed for d in report.divergences] == [True], report
     assert report.divergences[0].cause.startswith("layout."), report
+
+
+def test_a_cube_goes_to_keras_as_its_convolutions_take_it():
+    ours = nn.Sequential(nn.Conv2d(5, 5, 3, padding=1, bias=False), nn.ReLU())
+    theirs = keras.Sequential(
+        [keras.Input((5, 5, 5)), L.Conv2D(5, 3, padding="same", use_bias=False, data_format="channels_first"), L.ReLU()]
+    )
+    assert verify(ours, theirs, (2, 5, 5, 5)).verdict == "equivalent"

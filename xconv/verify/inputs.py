@@ -98,6 +98,12 @@ def _last(a: np.ndarray) -> np.ndarray:
     return np.moveaxis(a, 1, -1) if a.ndim > 2 and a.dtype.kind == "f" else a
 
 
+def _channels_first(keras: Any) -> bool:
+    """Do all layers that are told where the channels are have them first?"""
+    layers = keras._flatten_layers() if hasattr(keras, "_flatten_layers") else ()
+    return {x.data_format for x in layers if hasattr(x, "kernel_size") or hasattr(x, "pool_size")} == {"channels_first"}
+
+
 def keras_layouts(keras: Side, T: Trace, xs: Arrays, layout: str) -> tuple[Trace, Callable[[Sequence], Arrays], str]:
     """Trace the Keras side in the layout that it takes: the one told, else the one that its inputs or a run show.
 
@@ -111,14 +117,11 @@ def keras_layouts(keras: Side, T: Trace, xs: Arrays, layout: str) -> tuple[Trace
     if layout != "auto":
         options = [o for o in options if o[0] == layout]
     elif declared and len(declared) == len(xs):
-        fitting = [
+        options = [
             o for o in options if all(_fits(o[1](x).shape, tuple(d.shape)) for x, d in zip(xs, declared, strict=True))
-        ]
-        if fitting and all(x.ndim == 3 for x in xs) and len(fitting) == 2 and not _convolves(T):
-            fitting.reverse()
-        options = fitting or options
-    elif all(x.ndim == 3 for x in xs) and not _convolves(T):
-        options.reverse()
+        ] or options
+    if _channels_first(keras.model) or (all(x.ndim == 3 for x in xs) and not _convolves(T)):
+        options.sort(key=lambda o: o[0] != "same")
     problem: XconvError | None = None
     for name, move in options:
 
