@@ -81,6 +81,13 @@ def test_no_parts_make_a_wrong_port_right(net, varied):
     assert found.verdict is not Verdict.EQUIVALENT
 
 
+@pytest.mark.parametrize("weights", ["from-torch", "from-keras"])
+def test_the_parts_of_complex_numbers_are_carried_either_way(weights):
+    made = pair(Case("right", "Spectrum", family="byhand"))
+    found = verify(made.torch, made.keras, made.shapes, layout=made.layout, weights=weights, probes=False)
+    assert found.verdict is Verdict.EQUIVALENT
+
+
 def test_which_part_is_which_is_told_by_where_the_outputs_lie():
     """The same numbers in other places are no agreement."""
 

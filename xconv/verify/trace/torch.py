@@ -127,7 +127,7 @@ class _Mode(TorchFunctionMode):
         name = getattr(func, "__name__", str(func))
         if name == "__get__":
             name = getattr(getattr(func, "__self__", None), "__name__", name)
-            if name in ("data", "grad", "dtype", "device", "shape", "is_cuda", "requires_grad", "real"):
+            if name in ("data", "grad", "dtype", "device", "shape", "is_cuda", "requires_grad"):
                 for tensor in tensors(result, is_tensor):
                     if name == "data" and (number := tape.number(args[0])) is not None:
                         tape.rename(tensor, number)
