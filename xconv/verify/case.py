@@ -12,7 +12,7 @@ from ..bounds import CONFIDENCE, DRAWS, ELEMENTWISE, gamma, nudged
 from ..errors import XconvError
 from .align import Alignment, align
 from .bundle import turnings
-from .chance import same, silence, silence_constants
+from .chance import changes, silence, silence_constants
 from .compare import outputs_of, unlike, walk
 from .diagnose import Doctor, divergence, merged
 from .exchange import exchanged, regrouped, turned
@@ -185,9 +185,9 @@ class Case:
             )
             return found
         chance: list[Any] = []
-        if not same(self.torch.run(xs), T.results):
+        if changes(partial(self.torch.run, xs), T):
             chance = silence(session)
-        if probe == "default" and len(K.steps) < 400 and not same(self.keras.run(self.arrange(xs), False), K.results):
+        if probe == "default" and len(K.steps) < 400 and changes(partial(self.keras.run, self.arrange(xs), False), K):
             chance += silence(session, "keras") or silence_constants(session, self.keras.trace(self.arrange(xs)))
         doctor = Doctor(session)
         walk(session, doctor, partial(apply_laws, session))
