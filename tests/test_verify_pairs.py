@@ -322,3 +322,18 @@ def test_a_cube_goes_to_keras_as_its_convolutions_take_it():
         [keras.Input((5, 5, 5)), L.Conv2D(5, 3, padding="same", use_bias=False, data_format="channels_first"), L.ReLU()]
     )
     assert verify(ours, theirs, (2, 5, 5, 5)).verdict == "equivalent"
+
+
+def test_a_layer_of_the_users_own_with_a_kernel_size_need_not_say_where_its_channels_are():
+    class Own(keras.layers.Layer):
+        kernel_size = 3
+
+        def __init__(self):
+            super().__init__()
+            self.conv = L.Conv2D(4, 3)
+
+        def call(self, x):
+            return self.conv(x)
+
+    theirs = keras.Sequential([keras.Input((6, 6, 5)), Own()])
+    assert verify(nn.Sequential(nn.Conv2d(5, 4, 3)), theirs, (2, 5, 6, 6)).verdict == "equivalent"

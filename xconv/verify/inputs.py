@@ -101,7 +101,8 @@ def _last(a: np.ndarray) -> np.ndarray:
 def _channels_first(keras: Any) -> bool:
     """Do all layers that are told where the channels are have them first?"""
     layers = keras._flatten_layers() if hasattr(keras, "_flatten_layers") else ()
-    return {x.data_format for x in layers if hasattr(x, "kernel_size") or hasattr(x, "pool_size")} == {"channels_first"}
+    told = (x for x in layers if hasattr(x, "kernel_size") or hasattr(x, "pool_size"))
+    return {getattr(x, "data_format", None) for x in told} == {"channels_first"}
 
 
 def keras_layouts(keras: Side, T: Trace, xs: Arrays, layout: str) -> tuple[Trace, Callable[[Sequence], Arrays], str]:
