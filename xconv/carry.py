@@ -3,9 +3,10 @@
 Everything here works on arrays: the doors in `frameworks/` read leaves from a model and write them into one.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from math import prod
+from typing import Any
 
 import numpy as np
 from einops import EinopsError, rearrange
@@ -48,6 +49,29 @@ def hollow(leaves: Leaves) -> dict[str, Leaf]:
 def by_path(leaves: Iterable[Leaf]) -> dict[str, Leaf]:
     """Leaves by their paths, in the order of the model."""
     return {leaf.path: leaf for leaf in leaves}
+
+
+def placed(
+    given: Iterable[Leaf], held: Mapping[str, tuple[str, Mapping[str, Any]]], dtype: Callable[[Any], np.dtype]
+) -> dict[str, tuple[np.ndarray, Any]]:
+    """By name, each array of some leaves and the live tensor of a model that it belongs into.
+
+    Args:
+        given: leaves in the model's layout.
+        held: path to kind and live tensors of the model.
+        dtype: of a live tensor, as NumPy has it.
+
+    Raises:
+        TransferError: if values would lose bits.
+    """
+    plan = {}
+    for leaf in given:
+        for name, array in leaf.weights.items():
+            target = held[leaf.path][1][name]
+            if not np.can_cast(array.dtype, dtype(target)):
+                raise TransferError(f"{leaf}.{name} arrives as {array.dtype} and would lose bits in {target.dtype}")
+            plan[f"{leaf}.{name}"] = array, target
+    return plan
 
 
 def rule_for(side: str, here: Leaf, there: Leaf) -> Rule:

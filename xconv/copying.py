@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 LARGE = 1 << 17  # numbers from which tiles and threads pay
-ROOM = 1 << 19  # numbers that are turned at once: with what they become they stay in a core's cache
+ROOM = 1 << 19  # numbers that are turned at once: with what they become they stay in the cache
 RUN = 512  # numbers along the turned axis, where it is read in pieces of so many
 LEAST = 48  # and where it is written in pieces
 LINE = 16  # numbers in a cache line
@@ -118,8 +118,8 @@ def _pieces(array: np.ndarray, target: np.ndarray) -> Iterator[Piece]:
     outer, inner = (axis, *rest), (*rest, axis)
     read, written = (inner, inner) if ours == theirs else (outer, inner) if first else (inner, outer)
     here, there = array.transpose(read), target.transpose(written)
-    run = max(ROOM // prod(array.shape[k] for k in rest), LEAST) if first else RUN
-    run = ROOM if ours == theirs else run
+    narrow = max(ROOM // prod(array.shape[k] for k in rest), LEAST) if first else RUN
+    run = ROOM if ours == theirs else narrow
     for part in _parts({k: array.shape[k] for k in inner}, run):
         block, hole = here[tuple(part[k] for k in read)], there[tuple(part[k] for k in written)]
         yield block, hole, None if ours == theirs else 0 if first else -1

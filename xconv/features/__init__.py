@@ -117,6 +117,12 @@ def orders(torch: Any, keras: Any, pairs: Mapping[str, str], kinds: Mapping[str,
     return told({t: (ours[t], theirs[k]) for t, k in asked.items()})
 
 
+def joins(parts: Sequence[Sequence[int | None]], whole: Sequence[int | None]) -> bool:
+    """Are tensors of these shapes (N, features) joined one behind the other in one of shape `whole`?"""
+    sizes = [shape[1] if len(shape) == 2 else None for shape in parts]
+    return len(whole) == 2 and None not in sizes and sum(size or 0 for size in sizes) == whole[1]
+
+
 def along(torch: str, keras: str) -> bool:
     """Do the weights of two layers, by their kinds, lie along the features?"""
     return (torch, keras) == ("Linear", "Dense") or (torch.startswith(NORMS) and keras.startswith(NORMS))

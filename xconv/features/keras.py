@@ -9,7 +9,7 @@ import numpy as np
 from keras.src.models.functional import Functional  # keras.Model of tensors makes one; it has no public name
 
 from ..frameworks.keras import from_numpy, layers, to_numpy
-from . import NORMS, WHOLE, Seen, numbers
+from . import NORMS, WHOLE, Seen, joins, numbers
 
 SHAPING = frozenset("Flatten Reshape Permute Ravel Transpose Moveaxis Swapaxes Squeeze ExpandDims".split())
 BATCH = 2
@@ -95,8 +95,7 @@ def _seen(tensor: Any) -> Seen | None:
     while (made := tensor._keras_history).operation is not None:
         node = made.operation._inbound_nodes[made.node_index]
         kind, parts = type(made.operation).__name__, node.input_tensors
-        wide = all(len(t.shape) == 2 for t in parts) and None not in (t.shape[-1] for t in parts)
-        if kind == "Concatenate" and not steps and wide and sum(t.shape[-1] for t in parts) == tensor.shape[-1]:
+        if kind == "Concatenate" and not steps and joins([part.shape for part in parts], tensor.shape):
             return Seen.joined([_seen(part) for part in parts])
         if len(parts) != 1:
             break

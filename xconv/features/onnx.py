@@ -7,7 +7,7 @@ import onnx
 from onnx import helper, numpy_helper, shape_inference
 from onnx.reference import ReferenceEvaluator
 
-from . import WHOLE, Seen, numbers
+from . import WHOLE, Seen, joins, numbers
 
 SHAPING = frozenset({"Flatten", "Reshape", "Transpose", "Squeeze", "Unsqueeze", "Identity"})
 NORMS = frozenset({"BatchNormalization", "LayerNormalization", "PRelu"})
@@ -34,9 +34,8 @@ def look(model: onnx.ModelProto, paths: Iterable[str]) -> dict[str, Seen | None]
         steps: list[tuple] = []
         while (node := makers.get(name)) is not None:
             source = node.input[0]
-            parts = [shapes.get(part, []) for part in node.input]
-            wide = all(len(s) == 2 for s in parts) and sum(s[1] for s in parts) == shapes[name][1]
-            if node.op_type == "Concat" and not steps and wide:
+            parts = [shapes.get(part, ()) for part in node.input]
+            if node.op_type == "Concat" and not steps and joins(parts, shapes[name]):
                 return Seen.joined([seen(part) for part in node.input])
             others = [weights.get(other) for other in node.input[1:] if other]
             if node.op_type in SHAPING and None not in others:

@@ -10,7 +10,7 @@ from torch import nn
 from torch.overrides import TorchFunctionMode
 
 from ..frameworks.torch import from_numpy
-from . import WHOLE, Seen, numbers
+from . import WHOLE, Seen, joins, numbers
 
 SHAPING = frozenset(
     "flatten unflatten view reshape permute transpose movedim moveaxis swapaxes swapdims squeeze unsqueeze contiguous "
@@ -116,8 +116,7 @@ def _seen(tensor: torch.Tensor, made: Made) -> Seen | None:
 
 def _joined(result: torch.Tensor, tensors: Sequence[torch.Tensor] = (), *_: Any, **__: Any) -> Sequence[torch.Tensor]:
     """The tensors that were joined to be features, one behind the other; none if they were joined otherwise."""
-    wide = all(t.ndim == 2 for t in tensors) and sum(t.shape[1] for t in tensors) == result.shape[1]
-    return tensors if wide else ()
+    return tensors if joins([t.shape for t in tensors], result.shape) else ()
 
 
 def _keeps(function: Any, args: Sequence[Any], result: torch.Tensor) -> bool:

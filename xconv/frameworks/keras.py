@@ -11,10 +11,10 @@ import keras
 import numpy as np
 from keras.src.models.functional import Functional  # keras.Model of tensors makes one; it has no public name
 
-from ..carry import Leaf
+from ..carry import Leaf, placed
 from ..copying import LARGE, compact, place_all
 from ..dtypes import numpy_dtype
-from ..errors import TransferError, XconvError, first_line
+from ..errors import XconvError, first_line
 from ..rules import kind_of
 
 HOWS = ("eager", "graph", "xla")
@@ -166,14 +166,7 @@ def load(model: keras.Layer, given: Sequence[Leaf]) -> list[str]:
     Raises:
         TransferError: before anything is written, if values would lose bits.
     """
-    held, plan = variables(model), {}
-    for leaf in given:
-        for name, array in leaf.weights.items():
-            target = held[leaf.path][1][name]
-            if not np.can_cast(array.dtype, _dtype(target)):
-                raise TransferError(f"{leaf}.{name} arrives as {array.dtype} and would lose bits in {target.dtype}")
-            plan[f"{leaf}.{name}"] = array, target
-    return place_all(plan, _memory, _assign)
+    return place_all(placed(given, variables(model), _dtype), _memory, _assign)
 
 
 def _dtype(variable: Any) -> np.dtype:

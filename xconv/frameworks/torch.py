@@ -7,9 +7,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from ..carry import Leaf
+from ..carry import Leaf, placed
 from ..copying import compact, place_all
-from ..errors import TransferError, XconvError, first_line, need
+from ..errors import XconvError, first_line, need
 from ..rules import COUNTERS, kind_of
 
 HOWS = ("eager", "compiled")
@@ -84,13 +84,7 @@ def load(model: nn.Module, given: Sequence[Leaf]) -> list[str]:
     Raises:
         TransferError: before anything is written, if a leaf is not there, or values would lose bits.
     """
-    held, plan = tensors(model), {}
-    for leaf in given:
-        for name, array in leaf.weights.items():
-            target = held[leaf.path][1][name]
-            if not np.can_cast(array.dtype, to_numpy(target).dtype):
-                raise TransferError(f"{leaf}.{name} arrives as {array.dtype} and would lose bits in {target.dtype}")
-            plan[f"{leaf}.{name}"] = array, target
+    plan = placed(given, tensors(model), lambda tensor: to_numpy(tensor).dtype)
     with torch.no_grad():
         return place_all(plan, memory, lambda target, array: target.copy_(from_numpy(array)))
 

@@ -22,6 +22,13 @@ REDUCTIONS = frozenset({"ReduceMean", "ReduceMax", "ReduceMin", "ReduceProd", "R
                         "ReduceSumSquare", "ReduceLogSum", "ReduceLogSumExp"})  # fmt: skip
 
 
+def free(name: str, *taken: Collection[str]) -> str:
+    """The name itself, or with underscores behind it if it is taken."""
+    while any(name in names for names in taken):
+        name += "_"
+    return name
+
+
 class Graph:
     """Nodes and initializers, as they are written."""
 
@@ -49,10 +56,8 @@ class Graph:
         return self._initializer(name, self._given[name] if array is None else array)
 
     def free(self, name: str, taken: Collection[str] = ()) -> str:
-        """The name itself, or with underscores behind it if a weight has it, or it is taken."""
-        while name in self._given or name in taken:
-            name += "_"
-        return name
+        """As `free`, beside the names of weights."""
+        return free(name, self._given, taken)
 
     def array(self, name: str) -> np.ndarray:
         """The numbers of one weight."""

@@ -7,6 +7,7 @@ import onnx
 from onnx import helper, shape_inference
 
 from ..errors import XconvError
+from .graph import free
 from .layout import channels_last
 from .sources import Options
 
@@ -141,10 +142,7 @@ def rename_ends(model: onnx.ModelProto) -> None:
     taken = {t.name for t in graph.initializer} | {name for node in graph.node for name in node.output} - ends
     for infos, letter in ((graph.input, "x"), (graph.output, "y")):
         for k, info in enumerate(infos):
-            name = letter if len(infos) == 1 else f"{letter}{k}"
-            while name in taken:
-                name += "_"
-            renamed[info.name] = info.name = name
+            renamed[info.name] = info.name = free(letter if len(infos) == 1 else f"{letter}{k}", taken)
     for node in graph.node:
         node.ClearField("doc_string")
         del node.metadata_props[:]

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ..features import NORMS, WHOLE, Seen, along, matched, numbers, own
+from ..features import NORMS, WHOLE, Seen, along, joins, matched, numbers, own
 from ..rules import kinds
 from .holders import Holder
 from .match import channels
@@ -56,8 +56,7 @@ def seen(trace: Trace, value: int) -> Seen | None:
     steps: list[Step] = []
     while (maker := trace.producer(value)) is not None and maker.inputs and len(maker.outputs) == 1:
         shapes = [trace.shapes[v] for v in maker.inputs]
-        wide = all(len(s) == 2 for s in shapes) and maker.shapes[0][-1:] == (sum(s[-1] for s in shapes),)
-        if sort(maker) == "join" and not steps and wide:
+        if sort(maker) == "join" and not steps and joins(shapes, maker.shapes[0]):
             return Seen.joined([seen(trace, v) for v in maker.inputs])
         if len(shapes) != 1 or not (_shapes(maker, shapes[0]) or _keeps(maker, shapes[0])):
             break
